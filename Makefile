@@ -1,0 +1,32 @@
+# make lab    the workbook in JupyterLab (the first time it builds .venv)
+# make test   every test that needs no GPU
+# Settings: PYTHON (the interpreter to start from), VENV, UV_FIND_LINKS or PIP_FIND_LINKS (a folder of wheels),
+#   TORCH_BACKEND (cpu, cu129, ...; empty: torch from the package index as it is), JOBS (test processes),
+#   GPU (auto, yes, no: the TensorRT packages as well), LAB_ARGS (more arguments for JupyterLab).
+PYTHON ?= python3
+VENV ?= .venv
+JOBS ?= 2
+GPU ?= auto
+LAB_ARGS ?=
+PY = $(VENV)/bin/python
+PYTEST = $(PY) -m pytest -n $(JOBS) --dist loadfile -q
+NBVAL = --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/notebooks/sanitize.cfg
+
+.PHONY: help lab test env clean
+
+help:
+	@sed -n '1,5s/^# //p' Makefile
+
+env:
+	@$(PYTHON) tools/environment.py --venv $(VENV) --extra dev
+
+lab:
+	@$(PYTHON) tools/environment.py --venv $(VENV) --extra dev --gpu $(GPU)
+	@$(PY) -m trt_lessons.cli lab $(LAB_ARGS)
+
+test: env
+	$(PY) -m ruff check .
+	TRT_LESSONS_BACKEND=interpreter $(PYTEST) $(NBVAL) tests notebooks
+
+clean:
+	rm -rf $(VENV) $(VENV).lock .pytest_cache .ruff_cache .hypothesis

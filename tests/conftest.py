@@ -1,0 +1,61 @@
+"""Which backend the tests run on, and a closing word about every test that did not run.
+
+`pytest` runs on the interpreter. `pytest -m gpu` runs the contract tests on TensorRT; there nothing is skipped for want
+of a GPU: it fails instead.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+
+def _on_gpu(config: pytest.Config) -> bool:
+    """True for `pytest -m gpu`."""
+    return re.search(r"(?<!not )\bgpu\b", config.option.markexpr or "") is not None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the backend before any test module imports the package."""
+    os.environ["TRT_LESSONS_BACKEND"] = "tensorrt" if _on_gpu(config) else "interpreter"
+    os.environ.setdefault("MPLBACKEND", "agg")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Contract tests are the gpu tests; a test marked gpu by hand runs on a GPU only."""
+    for item in items:
+        by_hand = item.get_closest_marker("gpu") is not None
+        if by_hand and not _on_gpu(config):
+            item.add_marker(pytest.mark.skip(reason="needs TensorRT and a GPU: pytest -m gpu"))
+        if HERE / "contract" in item.path.parents:
+            item.add_marker(pytest.mark.gpu)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's engine cache; one cache for all tests of a process."""
+    if "TRT_LESSONS_CACHE" not in os.environ:
+        monkeypatch.setenv("TRT_LESSONS_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
+    """Every skip, counted by reason: nothing passes by not running."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(_reason(report) for report in skipped)
+    terminalreporter.section("tests that did not run")
+    for reason, count in sorted(reasons.items()):
+        terminalreporter.line(f"{count:>4}  {reason}")
+    backend = os.environ["TRT_LESSONS_BACKEND"]
+    terminalreporter.line(f"{len(skipped)} skipped in all; backend: {backend}")
+
+
+def _reason(report) -> str:
+    """The reason of a skip, without the words that pytest puts before it."""
+    text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return text.removeprefix("Skipped: ").strip()

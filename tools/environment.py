@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+"""Builds the workbook's environment: a venv, uv inside it, the packages of constraints.txt.
+
+Standard library only: it runs before anything is installed. Safe to interrupt (an unfinished
+environment is built again) and safe to start twice at once (the second waits for the first).
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OLDEST, NEWEST = (3, 10), (3, 13)
+CUDA_TORCH = "cu129"  # the CUDA major of tensorrt-cu12
+INPUTS = ("pyproject.toml", "constraints.txt", "tools/environment.py")
+
+
+def say(text: str) -> None:
+    """One line about what happens now."""
+    print(f"trt-lessons: {text}", flush=True)
+
+
+def stop(text: str) -> None:
+    """End with a message and a non-zero status."""
+    sys.exit(f"trt-lessons: {text}")
+
+
+def has_gpu() -> bool:
+    """True when an NVIDIA driver loads and answers with at least one device."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    count = ctypes.c_int(0)
+    return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+
+
+def suitable_python() -> str:
+    """Path of a Python that the workbook supports: this one, else the newest supported on PATH."""
+    if OLDEST <= sys.version_info[:2] <= NEWEST:
+        return sys.executable
+    for minor in range(NEWEST[1], OLDEST[1] - 1, -1):
+        other = shutil.which(f"python3.{minor}")
+        if other and subprocess.run([other, "-c", ""], capture_output=True).returncode == 0:
+            return other
+    here = ".".join(map(str, sys.version_info[:2]))
+    stop(f"Python {here} is not supported; install Python 3.10 to 3.13, or say which: make PYTHON=python3.11")
+    raise AssertionError
+
+
+def find_links() -> str:
+    """Folder or page of wheels set for uv, for pip's environment, or in pip's configuration; else empty."""
+    for name in ("UV_FIND_LINKS", "PIP_FIND_LINKS"):
+        if os.environ.get(name):
+            return os.environ[name]
+    ask = [sys.executable, "-m", "pip", "config", "get", "global.find-links"]
+    answer = subprocess.run(ask, capture_output=True, text=True)
+    return answer.stdout.strip() if answer.returncode == 0 else ""
+
+
+def torch_options(links: str, gpu: bool) -> list[str]:
+    """uv's options that choose the build of torch; without them a plain machine pulls gigabytes of CUDA."""
+    backend = os.environ.get("TORCH_BACKEND")
+    if backend is None:
+        backend = "" if links else (CUDA_TORCH if gpu else "cpu")
+    return [f"--torch-backend={backend}"] if backend else []
+
+
+def fingerprint() -> str:
+    """sha256 over the files that decide what is installed."""
+    return hashlib.sha256(b"".join((ROOT / name).read_bytes() for name in INPUTS)).hexdigest()
+
+
+def installed(venv: Path) -> tuple[str, set[str]]:
+    """What a finished environment was built from: (fingerprint, extras); ("", set()) if unfinished."""
+    done = venv / ".complete"
+    if not done.exists() or (venv / ".building").exists():
+        return "", set()
+    words = done.read_text().split()
+    return words[0], set(words[1:])
+
+
+def run(command: list[str], cure: str, env: dict[str, str] | None = None) -> None:
+    """Run a command; end with the cure when it fails."""
+    if subprocess.run(command, cwd=ROOT, env=env).returncode:
+        stop(f"this command failed: {' '.join(map(str, command))}\n  cure: {cure}")
+
+
+class OneAtATime:
+    """A lock on a file beside the environment; says so when it has to wait."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        import fcntl
+
+        self.file = self.path.open("w")
+        try:
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            say("another process builds this environment; waiting for it ...")
+            fcntl.flock(self.file, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+
+def create(venv: Path) -> None:
+    """An empty venv, marked as unfinished; what an interrupted build left is removed first."""
+    unfinished = venv / ".building"
+    python = venv / "bin" / "python"
+    works = python.exists() and subprocess.run([python, "-c", ""], capture_output=True).returncode == 0
+    if venv.exists() and (unfinished.exists() or not works):
+        say(f"{venv.name} is unfinished; building it again")
+        shutil.rmtree(venv)
+    if not venv.exists():
+        venv.mkdir(parents=True)
+        unfinished.touch()
+        cure = "install Python's venv module (Debian, Ubuntu: apt install python3-venv), then again"
+        run([suitable_python(), "-m", "venv", str(venv)], cure)
+    unfinished.touch()
+
+
+def install(venv: Path, extras: list[str], gpu: bool) -> None:
+    """uv, then the project (editable) with its extras at the pinned versions."""
+    python, uv = venv / "bin" / "python", venv / "bin" / "uv"
+    links = find_links()
+    env = {**os.environ, "VIRTUAL_ENV": str(venv), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    if links:
+        env["UV_FIND_LINKS"] = links
+    if not uv.exists():
+        run([str(python), "-m", "pip", "install", "-q", "uv"], "is the package index reachable?", env)
+    base = [str(uv), "pip", "install", "--python", str(python), "-q", "-c", "constraints.txt"]
+    target = f".[{','.join(extras)}]" if extras else "."
+    cure = (
+        "read uv's lines above; where PyTorch's index is out of reach set UV_FIND_LINKS to a folder of wheels"
+    )
+    options = [*torch_options(links, gpu), "--build-constraints", "constraints.txt"]
+    run([*base, *options, "-e", target], cure, env)
+    if gpu:
+        pycuda(base, env)
+
+
+def pycuda(base: list[str], env: dict[str, str]) -> None:
+    """Build PyCUDA from source; without a compiler or CUDA's headers the lessons go on with cuda-python."""
+    log = ROOT / ".venv.pycuda.log"
+    with log.open("w") as out:
+        failed = subprocess.run([*base, "pycuda"], cwd=ROOT, env=env, stdout=out, stderr=out).returncode
+    if failed:
+        say(
+            f"PyCUDA could not be built here (see {log.name}); going on with cuda-python, which does the same"
+        )
+    else:
+        log.unlink()
+
+
+def main() -> None:
+    """Build or bring up to date; does nothing when the inputs are those of the last build."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--venv", default=".venv")
+    parser.add_argument("--extra", action="append", default=[])
+    parser.add_argument("--gpu", choices=["auto", "yes", "no"], default="no")
+    args = parser.parse_args()
+    venv = (ROOT / args.venv).absolute()
+    wanted = set(args.extra)
+    if args.gpu == "yes" or (args.gpu == "auto" and has_gpu()):
+        wanted.add("gpu")
+    with OneAtATime(venv.with_name(venv.name + ".lock")):
+        before, extras = installed(venv)
+        if before == fingerprint() and wanted <= extras:
+            return
+        wanted |= extras
+        say(f"building {args.venv} ({', '.join(sorted(wanted)) or 'no extras'}) ...")
+        started = time.monotonic()
+        create(venv)
+        install(venv, sorted(wanted), "gpu" in wanted)
+        (venv / ".complete").write_text(" ".join([fingerprint(), *sorted(wanted)]) + "\n")
+        (venv / ".building").unlink()
+        say(f"{args.venv} is ready after {time.monotonic() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

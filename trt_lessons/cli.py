@@ -1,0 +1,217 @@
+"""The command `trt-lessons`: doctor, lab, run, record, compare, solution, progress."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from . import __version__
+from .errors import LessonError
+from .files import home
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit status. Errors of the workbook are printed without a traceback."""
+    args = parser().parse_args(argv)
+    try:
+        return args.do(args)
+    except LessonError as error:
+        print(f"trt-lessons: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="trt-lessons", description="A workbook that teaches TensorRT.")
+    top.add_argument("--version", action="version", version=f"trt-lessons {__version__}")
+    commands = top.add_subparsers(dest="command", required=True)
+
+    doctor = commands.add_parser("doctor", help="what is wrong here, and the command that mends it")
+    doctor.set_defaults(do=_doctor)
+
+    lab = commands.add_parser("lab", help="write the learner's copies and open them in JupyterLab")
+    lab.add_argument("--workbook", type=Path, help="folder of the copies (default: workbook/)")
+    lab.add_argument("--copies-only", action="store_true", help="write the copies, do not start JupyterLab")
+    lab.add_argument("--port", type=int, help="port on localhost (default: JupyterLab's choice)")
+    lab.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="for JupyterLab, after --")
+    lab.set_defaults(do=_lab)
+
+    run = commands.add_parser("run", help="execute notebooks from top to bottom")
+    _add_run_options(run)
+    run.add_argument("--record", action="store_true", help="record the named measurements (on a GPU)")
+    run.set_defaults(do=_run)
+
+    record = commands.add_parser("record", help="execute notebooks on a GPU and record their measurements")
+    _add_run_options(record)
+    record.set_defaults(do=_record)
+
+    compare = commands.add_parser("compare", help="the recordings of two machines beside each other")
+    compare.add_argument("mine", nargs="?", help="folder in data/recordings (default: this machine)")
+    compare.add_argument("theirs", nargs="?", help="folder in data/recordings (default: the other one)")
+    compare.add_argument("--lesson", help='"02" (default: all)')
+    compare.set_defaults(do=_compare)
+
+    solution = commands.add_parser("solution", help="a solution beside yours")
+    solution.add_argument("lesson", help='"02", or one exercise: "02.1"')
+    solution.add_argument("--workbook", type=Path, help="folder of the copies (default: workbook/)")
+    solution.set_defaults(do=_solution)
+
+    progress = commands.add_parser("progress", help="which exercises are done")
+    progress.add_argument("--workbook", type=Path, help="folder of the copies (default: workbook/)")
+    progress.set_defaults(do=_progress)
+    return top
+
+
+def _add_run_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help='"02" or a path (default: all)')
+    where = command.add_mutually_exclusive_group()
+    where.add_argument("--in-place", action="store_true", help="store the outputs in the notebooks")
+    where.add_argument("--output", type=Path, metavar="DIR", help="store copies there")
+    command.add_argument("--timeout", type=float, default=600, metavar="S", help="seconds a cell (600)")
+
+
+def _workbook(args: argparse.Namespace) -> Path:
+    return args.workbook or home() / "workbook"
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from . import doctor
+
+    findings = doctor.examine()
+    print(doctor.report(findings))
+    return 1 if any(f.ok is False for f in findings) else 0
+
+
+def _lab(args: argparse.Namespace) -> int:
+    from .workbook import Workbook
+
+    target = _workbook(args)
+    copies = Workbook(home() / "notebooks", target).update()
+    for line in describe_copies(copies):
+        print(line)
+    if args.copies_only:
+        return 0
+    print(backend_line(), flush=True)
+    command = lab_command(target, args.port, [a for a in args.rest if a != "--"])
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(home()), os.environ.get("PYTHONPATH", "")]))
+    os.execv(command[0], command)
+
+
+def describe_copies(copies: list) -> list[str]:
+    """What the learner should know about the copies: new lessons, what was kept, what lies beside."""
+    lessons = [c for c in copies if c.name.endswith(".ipynb")]
+    count = {a: sum(c.action == a for c in lessons) for a in ("new", "updated", "same", "kept", "beside")}
+    parts = [f"{n} {word}" for word, n in count.items() if n]
+    lines = [f"workbook: {len(lessons)} lessons ({', '.join(parts) or 'none yet'})"]
+    for copy in copies:
+        if copy.action == "kept":
+            lines.append(f"  {copy.name}: you changed it, so it stays as it is")
+        elif copy.action == "beside":
+            lines.append(f"  {copy.name}: {copy.note}")
+    return lines
+
+
+def backend_line() -> str:
+    """One line about the backend that the notebooks will use; the reason when there is none."""
+    from . import backend
+
+    try:
+        return str(backend.describe())
+    except LessonError as error:
+        return str(error)
+
+
+def lab_command(root: Path, port: int | None, rest: list[str]) -> list[str]:
+    """The command that starts JupyterLab on localhost, with a token, in the learner's folder."""
+    command = [sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1"]
+    command.append(f"--ServerApp.root_dir={root.absolute()}")
+    command += ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    if (root / "00_start_here.ipynb").exists():
+        command.append("--LabApp.default_url=/lab/tree/00_start_here.ipynb")
+    if port:
+        command.append(f"--port={port}")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")
+    screen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if sys.platform.startswith("linux") and not screen and "--no-browser" not in rest:
+        command.append("--no-browser")
+    return [*command, *rest]
+
+
+def _run(args: argparse.Namespace) -> int:
+    from . import execute
+
+    folder = execute.lessons_folder()
+    paths = [execute.find_notebook(n, folder) for n in args.notebooks] or execute.notebooks(folder)
+    if not paths:
+        cure = "Start it in a clone of the repository, or set TRT_LESSONS_HOME to one."
+        raise LessonError(f"There are no lessons in {folder}.", cure=cure)
+    failed = 0
+    for path in paths:
+        save_to = path if args.in_place else (args.output / path.name if args.output else None)
+        done = execute.run_notebook(path, save_to=save_to, timeout=args.timeout, record=args.record)
+        print(f"{'FAIL' if done.error else 'ok  '} {path.stem:<28} {done.seconds:7.1f} s", flush=True)
+        if done.error:
+            failed += 1
+            print(done.error, flush=True)
+    if len(paths) > 1:
+        print(f"{len(paths) - failed} of {len(paths)} notebooks ran without an error")
+    return 1 if failed else 0
+
+
+def _record(args: argparse.Namespace) -> int:
+    from . import backend
+
+    if not backend.is_gpu():
+        raise LessonError(
+            "There is nothing to record here.",
+            why=f"a recording is made by TensorRT on a GPU, and this is: {backend.describe()}",
+            cure="Start it on a machine with a GPU: trt-lessons record",
+        )
+    args.record = True
+    return _run(args)
+
+
+def _compare(args: argparse.Namespace) -> int:
+    from . import execute, recordings
+
+    lesson = execute.find_notebook(args.lesson, execute.lessons_folder()).stem if args.lesson else None
+    print(recordings.compare(args.mine, args.theirs, lesson))
+    return 0
+
+
+def _solution(args: argparse.Namespace) -> int:
+    from . import execute
+    from .workbook import solution_report
+
+    lesson, dot, _ = args.lesson.partition(".")
+    source = execute.find_notebook(lesson, execute.lessons_folder())
+    only = args.lesson if dot and not args.lesson.endswith(".ipynb") else ""
+    blocks = list(solution_report(source, _workbook(args), only))
+    if not blocks:
+        cure = "trt-lessons progress lists them all."
+        raise LessonError(f"{source.stem} has no exercise {only or 'yet'}.", cure=cure)
+    print("\n".join(blocks), end="")
+    return 0
+
+
+def _progress(args: argparse.Namespace) -> int:
+    from . import exercises
+
+    workbook = _workbook(args)
+    file = workbook / exercises.PROGRESS_FILE
+    if not file.exists():
+        print("Nothing is done yet in this workbook.")
+    checks = workbook / "checks"
+    if not checks.is_dir():
+        checks = home() / "notebooks" / "checks"
+    print("\n".join(exercises.progress_lines(checks, file)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+"""Run notebooks from top to bottom without a browser and store their outputs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import LessonError
+from .files import home, write_atomically
+
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One execution: seconds of wall time; `error` is empty when every cell ran."""
+
+    notebook: Path
+    seconds: float
+    error: str = ""
+
+
+def notebooks(folder: Path) -> list[Path]:
+    """The lessons in a folder, in order."""
+    return sorted(p for p in folder.glob("[0-9]*.ipynb") if ".new" not in p.stem)
+
+
+def find_notebook(name: str, folder: Path) -> Path:
+    """A notebook by its path, its stem or the beginning of it: "02", "04_1", "02_inference_flow"."""
+    path = Path(name)
+    if path.suffix == ".ipynb" and path.exists():
+        return path
+    stem = path.name.removesuffix(".ipynb")
+    found = [p for p in notebooks(folder) if p.stem == stem or p.stem.startswith(f"{stem}_")]
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(p.stem for p in found or notebooks(folder)) or "none"
+    raise LessonError(
+        f"No lesson is called {name!r}." if not found else f"{name!r} fits {len(found)} lessons.",
+        why=f"in {folder.name}/: {names}",
+        cure="Give its number, its name or the path of the notebook.",
+    )
+
+
+def run_notebook(
+    path: Path, *, save_to: Path | None = None, timeout: float = 600, record: bool = False
+) -> Run:
+    """Execute one notebook in its own folder with this Python; store it, outputs included, in `save_to`.
+
+    timeout: seconds a cell. record: measurements with a name are recorded. At an error nothing is stored.
+    """
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(
+        notebook,
+        km=_kernel_of_this_python(),
+        timeout=timeout,
+        record_timing=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(path.parent.absolute())}},
+    )
+    started, error = time.perf_counter(), ""
+    try:
+        client.execute(env=_environment(record))
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as problem:
+        error = _explain(notebook, problem)
+    seconds = time.perf_counter() - started
+    if save_to and not error:
+        save_to.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(save_to, encode(notebook))
+    return Run(path, seconds, error)
+
+
+def _environment(record: bool) -> dict[str, str]:
+    """The kernel's environment: this package is found also where it is not installed."""
+    found = [str(Path(__file__).resolve().parent.parent), os.environ.get("PYTHONPATH", "")]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, found))}
+    if record:
+        env["TRT_LESSONS_RECORD"] = "1"
+    return env
+
+
+def _kernel_of_this_python():
+    """A kernel manager that starts this interpreter, whatever kernels are registered on the machine."""
+    from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+
+    class OnlyThisPython(KernelSpecManager):
+        def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+            argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+            return KernelSpec(argv=argv, display_name="Python 3", language="python")
+
+    return AsyncKernelManager(kernel_name="python3", kernel_spec_manager=OnlyThisPython())
+
+
+def _explain(notebook, problem: Exception) -> str:
+    """Which cell failed, its first line, and the end of the traceback."""
+    failed = [
+        (i, c)
+        for i, c in enumerate(notebook.cells)
+        if c.cell_type == "code" and any(o.output_type == "error" for o in c.outputs)
+    ]
+    if not failed:
+        running = [(i, c) for i, c in enumerate(notebook.cells) if c.cell_type == "code" and c.source.strip()]
+        failed = [(i, c) for i, c in running if c.get("execution_count") is None][:1]
+        text = str(problem).strip().splitlines()
+    else:
+        output = next(o for o in failed[-1][1].outputs if o.output_type == "error")
+        text = ANSI.sub("", "\n".join(output.traceback)).splitlines() or [output.evalue]
+    where = ""
+    if failed:
+        index, cell = failed[-1]
+        first = next((line for line in cell.source.splitlines() if line.strip()), "")
+        where = f"cell {index} (id {cell.get('id', '?')}): {first}\n"
+    return where + "\n".join("    " + line for line in text[-15:])
+
+
+def clean(notebook: dict) -> dict:
+    """Drop what differs between machines and runs: timestamps, Python's version, paths, widget state."""
+    notebook["metadata"] = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    for cell in notebook["cells"]:
+        kept = ("tags", "nbgrader")
+        cell["metadata"] = {k: v for k, v in cell["metadata"].items() if k in kept}
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            data.pop("application/vnd.jupyter.widget-view+json", None)
+    return notebook
+
+
+def encode(notebook) -> bytes:
+    """A cleaned notebook as bytes, one line of source a line of the file."""
+    from nbformat.v4 import nbjson
+
+    text = nbjson.writes(clean(notebook), indent=1)
+    return (json.dumps(json.loads(text), indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def lessons_folder() -> Path:
+    """Where the source notebooks lie."""
+    return home() / "notebooks"

@@ -1,0 +1,38 @@
+"""Where the workbook lies on disk, and writing files so that a crash loses nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+
+def home() -> Path:
+    """The folder with `notebooks/`: TRT_LESSONS_HOME, else around this package, else the current one."""
+    if os.environ.get("TRT_LESSONS_HOME"):
+        return Path(os.environ["TRT_LESSONS_HOME"])
+    around = Path(__file__).resolve().parent.parent
+    return around if (around / "notebooks").is_dir() else Path.cwd()
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a whole file or nothing: a temporary file beside it, flushed to disk, then renamed over it."""
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def sha256(content: bytes) -> str:
+    """Hexadecimal sha256 of bytes."""
+    return hashlib.sha256(content).hexdigest()
