@@ -1,4 +1,4 @@
-"""What every ONNX file of the workbook has in common: where it lies, its names, and no trace of the machine that made it."""
+"""What the workbook's ONNX files share: a folder, readable names, no trace of where they were made."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def opset_18_to_17(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _separate_copies(graph: onnx.GraphProto) -> None:
-    """Give each weight its own values again where the exporter let two equal ones share (through Identity)."""
+    """Give each weight its own values again where the exporter let equal ones share, through Identity."""
     values = {item.name: item for item in graph.initializer}
     for node in [node for node in graph.node if node.op_type == "Identity" and node.input[0] in values]:
         copy = graph.initializer.add()
@@ -202,13 +202,24 @@ def _separate_copies(graph: onnx.GraphProto) -> None:
         graph.node.remove(node)
 
 
+def _lift_constants(graph: onnx.GraphProto) -> None:
+    """Turn Constant nodes that hold a tensor into initializers of the same name."""
+    for node in [
+        node for node in graph.node if node.op_type == "Constant" and node.attribute[0].name == "value"
+    ]:
+        graph.initializer.add().CopyFrom(node.attribute[0].t)
+        graph.initializer[-1].name = node.output[0]
+        graph.node.remove(node)
+
+
 def tidy(model: onnx.ModelProto, graph_name: str) -> onnx.ModelProto:
     """Readable names and no machine in the file, in place.
 
-    Nodes get the name of the torch module they come from ("/block1/conv1/Conv" becomes "block1.conv1"), tensors the
-    name of the node that makes them. Metadata, doc strings and inner shape notes are removed.
+    Nodes get the name of the torch module they come from ("/block1/conv1/Conv" becomes "block1.conv1"),
+    tensors the name of the node that makes them. Metadata, doc strings and inner shape notes are removed.
     """
     _separate_copies(model.graph)
+    _lift_constants(model.graph)
     names = _node_names(model.graph)
     kept = {value.name for value in (*model.graph.input, *model.graph.output)}
     tensors: dict[str, str] = {}
@@ -245,7 +256,7 @@ def _node_names(graph: onnx.GraphProto) -> list[str]:
 
 
 def anonymous(model: onnx.ModelProto, graph_name: str | None = None) -> onnx.ModelProto:
-    """Clear everything in a model that is not the model: metadata, doc strings, inner shape notes. In place."""
+    """Clear what is not the model itself: metadata, doc strings, inner shape notes. In place."""
     del model.metadata_props[:]
     del model.graph.metadata_props[:]
     del model.graph.value_info[:]

@@ -4,8 +4,8 @@ The pictures are scikit-learn's `load_digits` (8x8 pixels, 17 grey levels), enla
 interpolation; nothing is downloaded. 450 of them, always the same, are held out for testing. The network has
 1.25 million parameters and 0.32 billion multiply-adds a picture: enough work for a large GPU at batch 256.
 
-The shipped file, data/models/digits.onnx, is opset 17 with a dynamic batch; its batch norms are kept as nodes of
-their own, so that a learner can see TensorRT fuse them. Train it again with
+The shipped file, data/models/digits.onnx, is opset 17 with a dynamic batch; its batch norms are kept as nodes
+of their own, so that a learner can see TensorRT fuse them. Train it again with
 
     python -m trt_lessons.models.digits --train
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 SIZE = 32
 CLASSES = 10
 HELD_OUT = 450
-# (name, input channels, output channels, stride); a block with a stride or a new width has a 1x1 convolution as skip
+# (name, input channels, output channels, stride); a stride or a new width needs a 1x1 convolution as skip
 BLOCKS = (
     ("block1", 64, 64, 1),
     ("block2", 64, 64, 1),
@@ -146,7 +146,6 @@ def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
 
 def network() -> torch.nn.Module:
     """The untrained network: float32 [n, 1, h, w] to logits [n, 10]. Any h and w; trained for 32x32."""
-    import torch
     from torch import nn
 
     class Add(nn.Module):
@@ -201,7 +200,7 @@ def weights(path: str | Path | None = None) -> dict[str, np.ndarray]:
 
 
 def scale_and_shift(all_weights: dict[str, np.ndarray], norm: str) -> tuple[np.ndarray, np.ndarray]:
-    """A batch norm (such as "stem.norm") at inference as what it is: y = scale * x + shift, float32 [channels]."""
+    """A batch norm (such as "stem.norm") as it runs: y = scale * x + shift, both float32 [channels]."""
     mean, variance = all_weights[f"{norm}.running_mean"], all_weights[f"{norm}.running_var"]
     scale = all_weights[f"{norm}.weight"] / np.sqrt(variance + 1e-5)
     return scale.astype(np.float32), (all_weights[f"{norm}.bias"] - mean * scale).astype(np.float32)
@@ -223,8 +222,9 @@ def trained() -> torch.nn.Module:
 def export(module: torch.nn.Module, path: str | Path, exporter: str = "torchscript") -> Path:
     """Export to ONNX, opset 17, dynamic batch, and return the path.
 
-    exporter: "torchscript" (what the shipped file uses) or "dynamo" (PyTorch's newer one). The module is exported in
-    eval mode; "torchscript" keeps the batch norms as nodes of their own, "dynamo" folds them into the convolutions.
+    exporter: "torchscript" (what the shipped file uses) or "dynamo" (PyTorch's newer one). The module is
+    exported in eval mode; "torchscript" keeps the batch norms as nodes of their own, "dynamo" folds them into
+    the convolutions.
     """
     import torch
 
@@ -272,7 +272,8 @@ def train(
 ) -> torch.nn.Module:
     """Train from scratch; the same seed gives the same bits on the same processor.
 
-    schedule: (epochs, picture size, highest learning rate) a phase. limit: use that many training pictures only.
+    schedule: (epochs, picture size, highest learning rate) a phase. limit: use that many training pictures
+    only.
     log: a function for one line an epoch.
     """
     import torch

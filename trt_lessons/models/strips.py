@@ -1,11 +1,12 @@
 """Digit strips: 1 to 16 real digits side by side, and a network that reads a strip of any width. Lesson 05.
 
-A strip is 16 pixels high and 16 pixels wide for each digit. The digits come from the same 1,347 training and 450
-held-out pictures as in `digits`, drawn a little smaller or larger, with uneven gaps, sometimes touching.
+A strip is 16 pixels high and 16 pixels wide for each digit. The digits come from the same 1,347 training and
+450 held-out pictures as in `digits`, drawn a little smaller or larger, with uneven gaps, sometimes touching.
 
-The network is convolutions over the picture, which leave one step every 4 pixels, then one self-attention layer
-over the steps, then eleven scores a step: ten digits and "nothing here". `decode` reads the steps from left to
-right, drops repeats, then drops the nothings. Background added on the right does not change the answer.
+The network is convolutions over the picture, which leave one step every 4 pixels, then one self-attention
+layer
+over the steps, then eleven scores a step: ten digits and "nothing here". `decode` reads the steps from left
+to right, drops repeats, then drops the nothings. Background added on the right does not change the answer.
 
     python -m trt_lessons.models.strips --train
 
@@ -37,7 +38,7 @@ CLASSES = 11
 CHANNELS = 192
 _CLOSEST = 12  # pixels between the centres of two neighbours, at least
 _IGNORE = -100
-STEPS, DIGITS_A_STEP, RATE = 1100, 320, 2e-3
+STEPS, DIGITS_A_STEP, RATE = 1600, 320, 2e-3
 
 
 def steps(width: int) -> int:
@@ -48,7 +49,8 @@ def steps(width: int) -> int:
 def make(n: int, length: int, seed: int = 0, split: str = "test") -> tuple[np.ndarray, list[str]]:
     """`n` strips of `length` digits: images float32 [n, 1, 16, 16 * length] in 0..1, and what they say.
 
-    split: "test" draws from the 450 held-out pictures, "train" from the other 1,347. The same seed, the same strips.
+    split: "test" draws from the 450 held-out pictures, "train" from the other 1,347. The same seed, the same
+    strips.
     """
     if not 1 <= length <= MAX_LENGTH:
         raise ValueError(f"length is 1 to {MAX_LENGTH}, not {length}")
@@ -75,7 +77,7 @@ def mixed_lengths(n: int, seed: int = 0) -> np.ndarray:
 
 
 def decode(logits: np.ndarray) -> list[str]:
-    """The text in each row of logits [n, steps, 11]: the best class a step, repeats dropped, then blanks dropped."""
+    """The text in each row of logits [n, steps, 11]: best class a step, repeats dropped, then blanks."""
     texts = []
     for row in np.argmax(logits, axis=2):
         first = np.concatenate([[True], row[1:] != row[:-1]])
@@ -116,7 +118,7 @@ def _boxes(pictures: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
 
 
 def _lay_out(boxes: np.ndarray, width: int, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-    """Paste boxes [n, length, 16, 16] side by side: images [n, 1, 16, width] and the digits' centres [n, length]."""
+    """Paste boxes [n, length, 16, 16] side by side: images [n, 1, 16, width] and centres [n, length]."""
     n, length = boxes.shape[:2]
     pitch = rng.randint(_CLOSEST, WIDTH_PER_DIGIT + 1, size=(n, length))
     left = np.cumsum(pitch, axis=1) - pitch
@@ -194,7 +196,7 @@ def export(module: torch.nn.Module, path: str | Path) -> Path:
 
 
 def _targets(centres: np.ndarray, labels: np.ndarray, width: int) -> np.ndarray:
-    """What each step should say, int64 [n, steps]: the digit whose centre it is nearest to, ignore, or blank."""
+    """What each step should say, int64 [n, steps]: the digit it is nearest to, ignore, or blank."""
     n, length = labels.shape
     where = np.arange(steps(width)) * PIXELS_PER_STEP
     targets = np.full((n, len(where)), BLANK)
@@ -205,22 +207,36 @@ def _targets(centres: np.ndarray, labels: np.ndarray, width: int) -> np.ndarray:
     return targets
 
 
-def _batch(pictures: Any, labels: np.ndarray, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-    """A training batch: strips of one random length with random background on the right, and their targets."""
+def _batch(pictures: Any, labels: np.ndarray, rng: np.random.RandomState) -> tuple[np.ndarray, ...]:
+    """A training batch of one random length, with random background on the right: images, targets, labels."""
     length = int(rng.randint(1, 11))
     n = max(1, DIGITS_A_STEP // (length + 2))
     chosen = rng.randint(len(labels), size=n * length)
     small = _digits._augment(pictures[chosen], 8)[:, 0].numpy()
     boxes = _boxes(small, rng).reshape(n, length, HEIGHT, HEIGHT)
-    width = WIDTH_PER_DIGIT * length + int(
-        rng.choice([0, rng.randint(0, 32), rng.randint(0, 200)], p=[0.5, 0.3, 0.2])
-    )
-    images, centres = _lay_out(boxes, width, rng)
-    return images, _targets(centres, labels[chosen].reshape(n, length), width)
+    extra = int(rng.choice([0, rng.randint(0, 32), rng.randint(0, 200)], p=[0.4, 0.35, 0.25]))
+    says = labels[chosen].reshape(n, length)
+    images, centres = _lay_out(boxes, WIDTH_PER_DIGIT * length + extra, rng)
+    return images, _targets(centres, says, images.shape[-1]), says
+
+
+def _loss(logits: torch.Tensor, targets: np.ndarray, says: np.ndarray, whole: bool) -> torch.Tensor:
+    """Cross-entropy a step; with `whole`, also CTC: the probability that the strip as a whole is read right."""
+    import torch
+    from torch.nn import functional
+
+    wanted = torch.from_numpy(targets).flatten()
+    loss = functional.cross_entropy(logits.flatten(0, 1), wanted, ignore_index=_IGNORE, label_smoothing=0.05)
+    if whole:
+        n, length = says.shape
+        chances = functional.log_softmax(logits, dim=2).transpose(0, 1)
+        sizes = torch.full((n,), logits.shape[1]), torch.full((n,), length)
+        loss = loss + 0.3 * functional.ctc_loss(chances, torch.from_numpy(says), *sizes, blank=BLANK)
+    return loss
 
 
 def train(seed: int = 0, batches: int = STEPS, log: Any = None) -> torch.nn.Module:
-    """Train from scratch; the same seed gives the same bits on the same processor. log: a function for a line."""
+    """Train from scratch; the same seed, the same bits on the same processor. log: called with each line."""
     import torch
 
     log = log or (lambda line: None)
@@ -233,12 +249,9 @@ def train(seed: int = 0, batches: int = STEPS, log: Any = None) -> torch.nn.Modu
         plan = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _digits.one_cycle(step, batches))
         total = 0.0
         for number in range(1, batches + 1):
-            images, targets = _batch(sources, labels, rng)
+            images, targets, says = _batch(sources, labels, rng)
             strips = torch.from_numpy(images).contiguous(memory_format=torch.channels_last)
-            logits = model(strips).flatten(0, 1)
-            loss = torch.nn.functional.cross_entropy(
-                logits, torch.from_numpy(targets).flatten(), ignore_index=_IGNORE, label_smoothing=0.05
-            )
+            loss = _loss(model(strips), targets, says, whole=number > batches // 3)
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
