@@ -1,0 +1,66 @@
+"""Exceptions of the workbook: each says what happened, why, and what to do about it.
+
+A learner meets these instead of a bare `None` from TensorRT. Introduced in lesson 02.
+"""
+
+from __future__ import annotations
+
+
+class LessonError(Exception):
+    """Base of all errors that the workbook raises on purpose.
+
+    what: what happened, in one sentence. why: the likely cause. cure: what to do next.
+    """
+
+    def __init__(self, what: str, *, why: str = "", cure: str = "") -> None:
+        self.what, self.why, self.cure = what, why, cure
+        lines = [what]
+        if why:
+            lines.append(f"  why:  {why}")
+        if cure:
+            lines.append(f"  cure: {cure}")
+        super().__init__("\n".join(lines))
+
+
+class BackendError(LessonError):
+    """The backend that was asked for is not there, or its name is unknown."""
+
+
+class ModelFileError(LessonError):
+    """An ONNX file is missing, damaged, or holds something TensorRT cannot read."""
+
+
+class BuildError(LessonError):
+    """TensorRT returned no plan; the log lines that explain it are quoted."""
+
+
+class PrecisionError(BuildError):
+    """The built engine does not run in the precision that was asked for."""
+
+
+class PlanError(LessonError):
+    """A plan is damaged, from another TensorRT version, GPU or backend."""
+
+
+class ShapeError(LessonError, ValueError):
+    """An input's shape does not fit the engine or its optimization profile."""
+
+
+class DtypeError(LessonError, TypeError):
+    """An input's dtype is not the one the engine expects."""
+
+
+class CacheError(LessonError, OSError):
+    """The cache folder cannot be written."""
+
+
+class RecordingError(LessonError):
+    """A recording is missing, was changed by hand, cut short, or has another schema."""
+
+
+class MeasureError(LessonError):
+    """A measurement cannot be made as asked."""
+
+
+class ExerciseError(LessonError):
+    """An exercise is unknown or its check file cannot be read."""

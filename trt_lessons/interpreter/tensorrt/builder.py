@@ -1,0 +1,348 @@
+"""Stands for Builder, IBuilderConfig, IOptimizationProfile and ITimingCache: from a network to a plan."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+
+import onnx
+from onnx import TensorProto, helper
+
+from . import enums as E
+from . import plan as P
+from .callbacks import INTERNAL, USAGE, IHostMemory, ILogger, IProgressMonitor, Reporter
+from .layers import weights_of
+from .lowering import NetworkError
+from .network import INetworkDefinition
+from .rounding import round_halves
+from .types import TO_ONNX, Dims
+
+_PHASES = ("checking the network", "writing the graph", "fusing layers", "packing the plan")
+
+
+class IOptimizationProfile:
+    """For each dynamic input the smallest, the most frequent and the largest shape."""
+
+    def __init__(self) -> None:
+        self._shapes: dict[str, tuple[Dims, Dims, Dims]] = {}
+        self.extra_memory_target = 1.0
+
+    def set_shape(self, input: str, min: Dims, opt: Dims, max: Dims) -> None:
+        """The range of one input; ValueError where min <= opt <= max does not hold."""
+        shapes = Dims(min), Dims(opt), Dims(max)
+        same_rank = len({len(s) for s in shapes}) == 1
+        if not same_rank or any(not 0 <= a <= b <= c for a, b, c in zip(*shapes, strict=False)):
+            raise ValueError(f"Shape provided for min is inconsistent with other shapes: min {min}, opt {opt}, max {max}")
+        self._shapes[input] = shapes
+
+    def get_shape(self, input: str) -> list[Dims]:
+        """[min, opt, max] of an input, an empty list where none was set."""
+        return list(self._shapes.get(input, ()))
+
+    def __bool__(self) -> bool:
+        return bool(self._shapes)
+
+
+class ITimingCache:
+    """What a builder remembers between builds. The interpreter times nothing: it notes which layers it has seen."""
+
+    _MAGIC = b"TRTL-TIMING"
+
+    def __init__(self, data: bytes = b"") -> None:
+        self._seen: set[str] = set(json.loads(bytes(data)[len(self._MAGIC) :])) if data else set()
+
+    def serialize(self) -> IHostMemory:
+        """The cache as bytes."""
+        return IHostMemory(self._MAGIC + json.dumps(sorted(self._seen)).encode())
+
+    def combine(self, input_cache: ITimingCache, ignore_mismatch: bool) -> bool:
+        """Take another cache's entries in."""
+        self._seen |= input_cache._seen
+        return True
+
+    def reset(self) -> bool:
+        """Empty the cache."""
+        self._seen.clear()
+        return True
+
+
+class IBuilderConfig(Reporter):
+    """Options of a build. Those that steer a GPU are kept and shown, but change nothing here."""
+
+    def __init__(self, logger: ILogger) -> None:
+        super().__init__(logger)
+        self.reset()
+
+    def reset(self) -> None:
+        """All options back to their defaults."""
+        self.flags = 1 << int(E.BuilderFlag.TF32)
+        self.builder_optimization_level = 3
+        self.profiling_verbosity = E.ProfilingVerbosity.LAYER_NAMES_ONLY
+        self.hardware_compatibility_level = E.HardwareCompatibilityLevel.NONE
+        self.engine_capability = E.EngineCapability.STANDARD
+        self.default_device_type = E.DeviceType.GPU
+        self.tiling_optimization_level = E.TilingOptimizationLevel.NONE
+        self.max_aux_streams, self.avg_timing_iterations, self.DLA_core, self.max_num_tactics = -1, 1, -1, -1
+        self.l2_limit_for_tiling, self.profile_stream = -1, 0
+        self.progress_monitor: IProgressMonitor | None = None
+        self.plugins_to_serialize: list[str] = []
+        self._pools: dict[E.MemoryPoolType, int] = {}
+        self._profiles: list[IOptimizationProfile] = []
+        self._timing_cache: ITimingCache | None = None
+        self._tactics = sum(1 << int(s) for s in E.TacticSource)
+
+    num_optimization_profiles = property(lambda self: len(self._profiles))
+
+    def set_flag(self, flag: E.BuilderFlag) -> None:
+        """Switch a flag on."""
+        self.flags |= 1 << int(flag)
+
+    def clear_flag(self, flag: E.BuilderFlag) -> None:
+        """Switch a flag off."""
+        self.flags &= ~(1 << int(flag))
+
+    def get_flag(self, flag: E.BuilderFlag) -> bool:
+        """Whether a flag is on."""
+        return bool(self.flags >> int(flag) & 1)
+
+    def set_memory_pool_limit(self, pool: E.MemoryPoolType, pool_size: int) -> None:
+        """The most bytes a kind of memory may take during the build and in the engine."""
+        self._pools[pool] = int(pool_size)
+
+    def get_memory_pool_limit(self, pool: E.MemoryPoolType) -> int:
+        """The limit in bytes; by default all of this machine's memory, as on a GPU all of the GPU's."""
+        return self._pools.get(pool, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+
+    def add_optimization_profile(self, profile: IOptimizationProfile) -> int:
+        """The new profile's index; -1 and an error for an empty one."""
+        if not profile:
+            self._fail(USAGE, "IBuilderConfig::addOptimizationProfile", "the profile has no shapes: call set_shape first")
+            return -1
+        self._profiles.append(profile)
+        return len(self._profiles) - 1
+
+    def set_tactic_sources(self, tactic_sources: int) -> bool:
+        """Which libraries tactics may come from, a mask."""
+        self._tactics = int(tactic_sources)
+        return True
+
+    def get_tactic_sources(self) -> int:
+        """The mask of tactic sources."""
+        return self._tactics
+
+    def create_timing_cache(self, serialized_timing_cache: bytes) -> ITimingCache | None:
+        """A cache from bytes, or an empty one from b""; None and an error for anything else."""
+        data = bytes(serialized_timing_cache)
+        if data and not data.startswith(ITimingCache._MAGIC):
+            self._fail(USAGE, "IBuilderConfig::createTimingCache", "these bytes are not a timing cache of the interpreter")
+            return None
+        return ITimingCache(data)
+
+    def set_timing_cache(self, cache: ITimingCache, ignore_mismatch: bool) -> bool:
+        """Use a cache in the next build."""
+        self._timing_cache = cache
+        return True
+
+    def get_timing_cache(self) -> ITimingCache | None:
+        """The cache in use."""
+        return self._timing_cache
+
+    def set_preview_feature(self, feature: E.PreviewFeature, enable: bool) -> None:
+        """Accepted; the interpreter has no preview features."""
+
+    def get_preview_feature(self, feature: E.PreviewFeature) -> bool:
+        """False: the interpreter has no preview features."""
+        return False
+
+
+class _Stopped(Exception):
+    """The progress monitor said so."""
+
+
+class Builder(Reporter):
+    """Makes networks, configs and profiles, and turns them into a plan."""
+
+    def __init__(self, logger: ILogger) -> None:
+        if not isinstance(logger, ILogger):
+            raise TypeError("Builder(logger): a tensorrt.ILogger is wanted")
+        super().__init__(logger)
+        self.max_threads, self.gpu_allocator = 1, None
+        self.max_DLA_batch_size, self.num_DLA_cores = 1, 0
+
+    def create_network(self, flags: int = 0) -> INetworkDefinition:
+        """An empty network; explicit batch and strong typing always, as in TensorRT 11."""
+        return INetworkDefinition(self, int(flags))
+
+    def create_builder_config(self) -> IBuilderConfig:
+        """Options at their defaults."""
+        return IBuilderConfig(self.logger)
+
+    def create_optimization_profile(self) -> IOptimizationProfile:
+        """An empty profile."""
+        return IOptimizationProfile()
+
+    def is_network_supported(self, network: INetworkDefinition, config: IBuilderConfig) -> bool:
+        """Whether the network can be built: the checks of a build, without one."""
+        return self._problem(network, config) is None
+
+    def reset(self) -> None:
+        """Back to the defaults."""
+        self.max_threads = 1
+
+    def build_serialized_network(self, network: INetworkDefinition, config: IBuilderConfig) -> IHostMemory | None:
+        """The plan, or None and the reason in the log."""
+        problem = self._problem(network, config)
+        if problem:
+            self._fail(*problem)
+            return None
+        try:
+            plan = self._build(network, config)
+        except _Stopped:
+            self._say(E.Severity.WARNING, "IBuilder::buildSerializedNetwork: the progress monitor stopped the build")
+            return None
+        except Exception as error:  # onnxruntime's errors have no common base class in its public API
+            self._fail(INTERNAL, "IBuilder::buildSerializedNetwork", f"onnxruntime cannot run this network: {error}")
+            return None
+        self._say(E.Severity.INFO, f"the interpreter packed a plan of {len(plan)} bytes; {P.ENGINE} will compute it")
+        return IHostMemory(plan)
+
+    def build_engine_with_config(self, network: INetworkDefinition, config: IBuilderConfig) -> object | None:
+        """The engine at once, or None."""
+        from .engine import Runtime
+
+        plan = self.build_serialized_network(network, config)
+        return None if plan is None else Runtime(self.logger).deserialize_cuda_engine(plan)
+
+    def _problem(self, network: INetworkDefinition, config: IBuilderConfig) -> tuple[str, str, str] | None:
+        """What stands against building: kind of error, where, and the words; None when nothing does."""
+        if not network._outputs:
+            return INTERNAL, "IBuilder::buildSerializedNetwork", "Network must have at least one output"
+        dynamic = [t for t in network._inputs if -1 in t._shape]
+        if dynamic and not config._profiles:
+            return (INTERNAL, "IBuilder::buildSerializedNetwork", "Network has dynamic or shape inputs, but no optimization profile has been defined")  # fmt: skip
+        for number, profile in enumerate(config._profiles):
+            for t in dynamic:
+                reason = _misfit(t._shape, profile.get_shape(t._name))
+                if reason:
+                    return INTERNAL, "IBuilder::buildSerializedNetwork", f"profile {number}, input {t._name}: {reason}"
+            unknown = set(profile._shapes) - {t._name for t in network._inputs}
+            if unknown:
+                return INTERNAL, "IBuilder::buildSerializedNetwork", f"profile {number} has shapes for {sorted(unknown)}, which are no inputs of the network"  # fmt: skip
+        try:
+            network._lowering.update()
+        except NetworkError as problem:
+            return INTERNAL, "IBuilder::buildSerializedNetwork", str(problem)
+        return None
+
+    def _build(self, network: INetworkDefinition, config: IBuilderConfig) -> bytes:
+        monitor, phase = config.progress_monitor, "Building engine"
+        if monitor:
+            monitor.phase_start(phase, None, len(_PHASES))
+        try:
+            plan = self._steps(network, config, lambda i: monitor is None or monitor.step_complete(phase, i))
+        finally:
+            if monitor:
+                monitor.phase_finish(phase)
+        return plan
+
+    def _steps(self, network: INetworkDefinition, config: IBuilderConfig, goes_on: object) -> bytes:
+        def step(i: int) -> None:
+            if not goes_on(i):
+                raise _Stopped
+
+        step(0)
+        lowering = network._lowering
+        kinds = {name: TO_ONNX[k.dtype.name] for name, k in lowering.types.items() if k.dtype} | {t._name: TO_ONNX[t._dtype.name] for t in network._inputs}
+        kinds |= {c.name: c.data_type for c in lowering.constants()}
+        outputs = [_output_info(t) for t in network._outputs]
+        full = round_halves(lowering.model(outputs), kinds)
+        step(1)
+        data = full.SerializeToString()
+        options = P.session_options(config.builder_optimization_level, full)
+        fused = P.optimized(data, options)
+        step(2)
+        profiles = [{name: [list(s) for s in shapes] for name, shapes in p._shapes.items()} for p in config._profiles]
+        shapes = {name: [*k.shape] for name, k in lowering.types.items() if k.shape is not None}
+        layer_of = {name: layer._name for layer, part in zip(network._layers, lowering.parts, strict=True) for node in part.nodes for name in node.output}
+        facts = {
+            "level": config.builder_optimization_level, "verbosity": config.profiling_verbosity.name, "profiles": profiles or [{}],
+            "flags": [f.name for f in E.BuilderFlag if config.get_flag(f)], "compatibility": config.hardware_compatibility_level.name,
+            "io": [_io_facts(t, "INPUT") for t in network._inputs] + [_io_facts(t, "OUTPUT") for t in network._outputs],
+            "layers": P.engine_layers(fused, full, kinds, shapes, layer_of), "name": network.name, "weights": _weight_names(network),
+            "tactics": config._tactics, "capability": config.engine_capability.name,
+        }  # fmt: skip
+        light = light_model(full)
+        facts["memory"] = [self._memory(light, facts["io"], p, kinds) for p in facts["profiles"]]
+        if config._timing_cache is not None:
+            config._timing_cache._seen |= {hashlib.sha256(n.SerializeToString()).hexdigest() for n in full.graph.node}
+        if config.get_flag(E.BuilderFlag.STRIP_PLAN):
+            facts["flags"] = sorted({*facts["flags"], "REFIT"})
+            facts["stripped"] = strip_weights(full, facts["weights"])
+            data = full.SerializeToString()
+        step(3)
+        return P.pack(facts, data)
+
+    def _memory(self, light: onnx.ModelProto, io: list[dict], profile: dict, kinds: dict) -> int:
+        largest = {t["name"]: profile[t["name"]][2] if t["name"] in profile else t["shape"] for t in io if t["mode"] == "INPUT"}
+        return P.activation_peak(light, P.concrete(light, largest), kinds)
+
+
+def _misfit(shape: Dims, ranges: list[Dims]) -> str | None:
+    if not ranges:
+        return "no shapes are set for it"
+    for part in ranges:
+        if len(part) != len(shape) or any(n not in (-1, m) for n, m in zip(shape, part, strict=True)):
+            return f"the profile's shape {part} does not fit the input's shape {shape}"
+    return None
+
+
+def _output_info(tensor: object) -> onnx.ValueInfoProto:
+    shape = tensor.shape
+    return helper.make_tensor_value_info(tensor._name, TO_ONNX[tensor.dtype.name], [None if d < 0 else d for d in shape])
+
+
+def _io_facts(tensor: object, mode: str) -> dict:
+    return {"name": tensor._name, "mode": mode, "dtype": tensor.dtype.name, "shape": list(tensor.shape), "location": tensor.location.name}
+
+
+def _weight_names(network: INetworkDefinition) -> dict[str, list]:
+    """Every constant a Refitter can replace: its name, and (layer, role) where it came by the layer API."""
+    names: dict[str, list] = {name: [] for name in network._lowering.initializers}
+    for layer, part in zip(network._layers, network._lowering.parts, strict=True):
+        roles = {role.name for role in weights_of(layer)}
+        for constant in part.constants:
+            hint = "CONSTANT" if layer._type == E.LayerType.CONSTANT else constant.name.rpartition(":")[2]
+            if constant.data_type in (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16):
+                role = hint if hint in roles else _role_by_order(part.constants, constant, roles)
+                names[constant.name] = [layer._name, role] if role else []
+    return names
+
+
+def _role_by_order(constants: list, constant: TensorProto, roles: set[str]) -> str | None:
+    order = [r for r in ("KERNEL", "BIAS", "SCALE", "SHIFT", "CONSTANT") if r in roles]
+    index = constants.index(constant)
+    return order[index] if index < len(order) else None
+
+
+def strip_weights(model: onnx.ModelProto, names: dict) -> list[str]:
+    """Empty the large constants of a model, leaving their types and shapes; returns their names."""
+    stripped = []
+    for constant in model.graph.initializer:
+        if constant.name in names and len(constant.raw_data) > 1024:
+            constant.raw_data = b""
+            stripped.append(constant.name)
+    return stripped
+
+
+def light_model(full: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with its large constants replaced by inputs: enough to work shapes out."""
+    light = onnx.ModelProto()
+    light.CopyFrom(full)
+    large = [c for c in full.graph.initializer if len(c.raw_data) > 2048]
+    names = {c.name for c in large}
+    kept = [c for c in full.graph.initializer if c.name not in names]
+    del light.graph.initializer[:]
+    light.graph.initializer.extend(kept)
+    light.graph.input.extend(helper.make_tensor_value_info(c.name, c.data_type, list(c.dims)) for c in large)
+    return light

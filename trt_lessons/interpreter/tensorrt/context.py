@@ -1,0 +1,222 @@
+"""Stands for IExecutionContext: shapes, addresses, and the call that runs the engine on a stream."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+
+import numpy as np
+import onnxruntime as ort
+
+from .. import device
+from . import enums as E
+from . import plan as P
+from .callbacks import USAGE, IOutputAllocator, IProfiler, Reporter
+from .engine import ICudaEngine, _numpy
+from .types import Dims, UnknownDims, volume
+
+_ALIGNMENT = 256
+
+
+class IExecutionContext(Reporter):
+    """One way of running an engine: input shapes, tensor addresses, the profile in use."""
+
+    def __init__(self, engine: ICudaEngine) -> None:
+        super().__init__(engine.logger)
+        self.engine, self.name = engine, "Unnamed Execution Context"
+        self.debug_sync, self.enqueue_emits_profile = False, True
+        self.nvtx_verbosity, self.persistent_cache_limit, self.temporary_allocator = engine.profiling_verbosity, 0, None
+        self.profiler: IProfiler | None = None
+        self._profile, self._addresses, self._allocators = 0, {}, {}
+        self._given: dict[str, tuple[int, ...]] = {}
+        self._times: list[tuple[str, float]] = []
+        self._forget_shapes()
+
+    active_optimization_profile = property(lambda self: self._profile)
+    all_binding_shapes_specified = property(lambda self: not self._open())
+
+    def _forget_shapes(self) -> None:
+        inputs = [t for t in self.engine._io.values() if t["mode"] == "INPUT"]
+        self._given = {t["name"]: tuple(t["shape"]) for t in inputs if -1 not in t["shape"]}
+
+    def _open(self) -> list[str]:
+        """Inputs whose shape is not set yet."""
+        return [n for n, t in self.engine._io.items() if t["mode"] == "INPUT" and n not in self._given]
+
+    def set_optimization_profile_async(self, profile_index: int, stream_handle: int) -> bool:
+        """Use another profile; the input shapes have to be set again."""
+        if not 0 <= profile_index < self.engine.num_optimization_profiles:
+            count = self.engine.num_optimization_profiles
+            self._fail(USAGE, "IExecutionContext::setOptimizationProfileAsync", f"profile {profile_index} is not in [0, {count - 1}]")
+            return False
+        if profile_index != self._profile:
+            self._profile = profile_index
+            self._forget_shapes()
+        return True
+
+    def set_input_shape(self, name: str, shape: Sequence[int]) -> bool:
+        """The shape of an input for the next run; False and an error where it does not fit the profile."""
+        where, wanted = "IExecutionContext::setInputShape", Dims(shape)
+        tensor = self.engine._io.get(name)
+        if tensor is None or tensor["mode"] != "INPUT":
+            self._fail(USAGE, where, f"Given invalid tensor name: {name}. Get valid tensor names with getIOTensorName()")
+            return False
+        if len(wanted) != len(tensor["shape"]):
+            self._fail(USAGE, where, f"{name} has {len(tensor['shape'])} dimensions, the shape given has {len(wanted)}: {wanted}")
+            return False
+        if any(n not in (-1, d) for n, d in zip(tensor["shape"], wanted, strict=True)):
+            self._fail(USAGE, where, f"Static dimension mismatch while setting input shape for {name}. Set dimensions are {list(wanted)}. Expected dimensions are {tensor['shape']}.")  # fmt: skip
+            return False
+        low, _, high = self.engine.get_tensor_profile_shape(name, self._profile)
+        if any(not a <= d <= b for a, d, b in zip(low, wanted, high, strict=True)):
+            self._fail(USAGE, where, f"Set dimension {list(wanted)} for tensor {name} does not satisfy any optimization profiles. Valid range for profile {self._profile}: {list(low)}..{list(high)}.")  # fmt: skip
+            return False
+        self._given[name] = tuple(wanted)
+        return True
+
+    def infer_shapes(self) -> list[str]:
+        """Names of inputs that still miss a shape; an empty list when all is known."""
+        return self._open()
+
+    def get_tensor_shape(self, name: str) -> Dims:
+        """The shape in the next run; -1 where it is not known yet."""
+        tensor = self.engine._tensor(name, "getTensorShape")
+        if tensor is None:
+            return UnknownDims()
+        if tensor["mode"] == "INPUT":
+            return Dims(self._given.get(name, tensor["shape"]))
+        return Dims(tensor["shape"] if self._open() else self.engine._shapes(self._given)[name])
+
+    def get_tensor_strides(self, name: str) -> Dims:
+        """Steps between neighbours along each axis, in elements."""
+        shape = self.get_tensor_shape(name)
+        return Dims(volume(shape[i + 1 :]) for i in range(len(shape)))
+
+    def get_max_output_size(self, name: str) -> int:
+        """An upper bound of an output's size in bytes; -1 while input shapes are missing."""
+        if self._open():
+            return -1
+        largest = max((volume(s) for s in self._given.values()), default=1)
+        shape = [largest if d < 0 else d for d in self.get_tensor_shape(name)]
+        return int(volume(shape) * self.engine.get_tensor_dtype(name).itemsize)
+
+    def set_tensor_address(self, name: str, memory: int) -> bool:
+        """Where an input or output is; False and an error for an unknown name."""
+        if self.engine._tensor(name, "setTensorAddress") is None:
+            return False
+        self._addresses[name] = int(memory)
+        return True
+
+    def get_tensor_address(self, name: str) -> int:
+        """The address set, 0 where none is."""
+        return self._addresses.get(name, 0)
+
+    def set_output_allocator(self, name: str, output_allocator: IOutputAllocator | None) -> bool:
+        """Who provides memory for an output once its size is known."""
+        tensor = self.engine._tensor(name, "setOutputAllocator")
+        if tensor is None or tensor["mode"] != "OUTPUT":
+            return False
+        self._allocators[name] = output_allocator
+        return True
+
+    def get_output_allocator(self, name: str) -> IOutputAllocator | None:
+        """The allocator set for an output."""
+        return self._allocators.get(name)
+
+    def set_device_memory(self, memory: int, size: int) -> None:
+        """Accepted: onnxruntime takes care of its own memory."""
+
+    def set_aux_streams(self, aux_streams: Sequence[int]) -> None:
+        """Accepted: the interpreter uses no auxiliary streams."""
+
+    def set_input_consumed_event(self, event: int) -> bool:
+        """Accepted: inputs may be written again once the run is done."""
+        return True
+
+    def report_to_profiler(self) -> bool:
+        """Give the last run's layer times to the profiler (for `enqueue_emits_profile = False`)."""
+        if self.profiler is None or not self._times:
+            return False
+        for name, ms in self._times:
+            self.profiler.report_layer_time(name, ms)
+        return True
+
+    def execute_async_v3(self, stream_handle: int) -> bool:
+        """Put one run into a stream; False and an error where a shape or an address is missing."""
+        if not self._ready("IExecutionContext::enqueueV3"):
+            return False
+        run = self._prepared(dict(self._addresses))
+        if any(n in self.engine._bounds for n in self.engine._io):
+            device.run_now(run, "enqueueV3")  # as TensorRT does: it has to wait to learn the size
+        else:
+            device.enqueue(int(stream_handle), run, "enqueueV3")
+        return True
+
+    def execute_v2(self, bindings: Sequence[int]) -> bool:
+        """Run now and wait; `bindings` are addresses in the order of the engine's tensors."""
+        self._addresses.update(zip(self.engine._io, map(int, bindings), strict=False))
+        if not self._ready("IExecutionContext::executeV2"):
+            return False
+        device.run_now(self._prepared(dict(self._addresses)), "executeV2")
+        return True
+
+    def _ready(self, where: str) -> bool:
+        missing = self._open()
+        if missing:
+            self._fail(USAGE, where, f"Input shapes are not set: {missing}")
+            return False
+        for name in self.engine._io:
+            if not self._addresses.get(name) and self._allocators.get(name) is None:
+                self._fail(USAGE, where, f"Neither address or allocator is set for tensor {name}. Call setTensorAddress or setOutputAllocator before enqueue/execute.")  # fmt: skip
+                return False
+        return True
+
+    def _prepared(self, addresses: dict[str, int]) -> object:
+        """The run as a function without arguments, with the shapes and addresses of this moment."""
+        engine, shapes, profiler = self.engine, dict(self._given), self.profiler
+        inputs = [(n, _numpy(engine._io[n]), shapes[n]) for n in shapes]
+        outputs = [n for n, t in engine._io.items() if t["mode"] == "OUTPUT"]
+
+        def run() -> None:
+            feeds = {n: _view(addresses[n], kind, shape) for n, kind, shape in inputs}
+            session = engine._session if profiler is None else self._profiling_session()
+            results = session.run(outputs, feeds)
+            if profiler is not None:
+                self._profile_done(session)
+            for name, array in zip(outputs, results, strict=True):
+                self._deliver(name, np.ascontiguousarray(array), addresses)
+
+        return run
+
+    def _deliver(self, name: str, array: np.ndarray, addresses: dict[str, int]) -> None:
+        address, allocator = addresses.get(name, 0), self._allocators.get(name)
+        if allocator is not None:
+            address = int(allocator.reallocate_output(name, address, max(array.nbytes, 1), _ALIGNMENT))
+            allocator.notify_shape(name, Dims(array.shape))
+        if array.nbytes:
+            _view(address, array.dtype, array.shape)[...] = array
+
+    def _profiling_session(self) -> ort.InferenceSession:
+        options = P.session_options(self.engine._facts["level"], self.engine._model)
+        options.enable_profiling = True
+        options.profile_file_prefix = os.path.join(tempfile.mkdtemp(), "profile")
+        return ort.InferenceSession(self.engine._model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+    def _profile_done(self, session: ort.InferenceSession) -> None:
+        path = session.end_profiling()
+        with open(path) as file:
+            events = json.load(file)
+        os.remove(path)
+        os.rmdir(os.path.dirname(path))
+        suffix = "_kernel_time"
+        self._times = [(e["name"].removesuffix(suffix), e["dur"] / 1000) for e in events if e["name"].endswith(suffix)]
+        if self.enqueue_emits_profile:
+            self.report_to_profiler()
+
+
+def _view(address: int, kind: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+    """Device memory as an array."""
+    kind = np.dtype(kind)
+    return device.view(address, volume(shape) * kind.itemsize, "enqueueV3").view(kind).reshape(shape)

@@ -1,0 +1,277 @@
+"""Stands for Runtime, ICudaEngine, EngineInspector and Refitter: a plan, loaded and looked into."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from onnx import numpy_helper
+
+from . import enums as E
+from . import plan as P
+from .builder import light_model
+from .callbacks import SERIALIZATION, USAGE, IHostMemory, ILogger, Reporter
+from .types import TO_ONNX, Dims, UnknownDims, Weights, as_array
+
+
+class Runtime(Reporter):
+    """Loads plans."""
+
+    def __init__(self, logger: ILogger) -> None:
+        if not isinstance(logger, ILogger):
+            raise TypeError("Runtime(logger): a tensorrt.ILogger is wanted")
+        super().__init__(logger)
+        self.engine_host_code_allowed = False
+        self.max_threads, self.DLA_core, self.num_DLA_cores = 1, -1, 0
+        self.gpu_allocator, self.temporary_directory, self.tempfile_control_flags = None, None, 3
+
+    def deserialize_cuda_engine(self, serialized_engine: bytes) -> ICudaEngine | None:
+        """The engine in a plan; None and an error for anything that is not a whole plan of the interpreter."""
+        try:
+            facts, model = P.unpack(bytes(serialized_engine))
+            return ICudaEngine(self, facts, model)
+        except P.PlanError as problem:
+            self._fail(SERIALIZATION, "IRuntime::deserializeCudaEngine", str(problem))
+            return None
+
+
+class ICudaEngine(Reporter):
+    """A network as it will run: its inputs and outputs, profiles, layers and memory."""
+
+    def __init__(self, runtime: Runtime, facts: dict, model: bytes) -> None:
+        super().__init__(runtime.logger)
+        self._runtime, self._facts = runtime, facts
+        self._io = {t["name"]: t for t in facts["io"]}
+        self._missing: set[str] = set(facts.get("stripped", ()))
+        self._load(onnx.load_model_from_string(model), model)
+
+    def _load(self, model: onnx.ModelProto, data: bytes | None = None) -> None:
+        self._model, self._light = model, light_model(model)
+        self._shapes_seen: dict[tuple, dict] = {}
+        self._session: ort.InferenceSession | None = None
+        if not self._missing:
+            options = P.session_options(self._facts["level"], model)
+            self._session = ort.InferenceSession(data or model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        self._bounds = _data_dependent(model)
+
+    name = property(lambda self: self._facts["name"])
+    num_layers = property(lambda self: len(self._facts["layers"]))
+    num_io_tensors = property(lambda self: len(self._io))
+    num_optimization_profiles = property(lambda self: len(self._facts["profiles"]))
+    refittable = property(lambda self: "REFIT" in self._facts["flags"])
+    profiling_verbosity = property(lambda self: E.ProfilingVerbosity[self._facts["verbosity"]])
+    hardware_compatibility_level = property(lambda self: E.HardwareCompatibilityLevel[self._facts["compatibility"]])
+    engine_capability = property(lambda self: E.EngineCapability[self._facts["capability"]])
+    tactic_sources = property(lambda self: self._facts["tactics"])
+    num_aux_streams = property(lambda self: 0)
+    device_memory_size_v2 = property(lambda self: max(self._facts["memory"]))
+
+    def get_device_memory_size_for_profile_v2(self, profile_index: int) -> int:
+        """Bytes of intermediate tensors alive at once at the profile's largest shapes."""
+        return self._facts["memory"][profile_index]
+
+    def get_engine_stat(self, stat: E.EngineStat = E.EngineStat.TOTAL_WEIGHTS_SIZE) -> int:
+        """Bytes of weights in the engine, or bytes stripped from it."""
+        sizes = {c.name: int(np.prod(c.dims) * (4 if c.data_type == 1 else 2)) for c in self._model.graph.initializer}
+        stripped = stat == E.EngineStat.STRIPPED_WEIGHTS_SIZE
+        return sum(size for name, size in sizes.items() if not stripped or name in self._missing)
+
+    def _tensor(self, name: str, where: str) -> dict | None:
+        found = self._io.get(name)
+        if found is None:
+            self._fail(USAGE, f"ICudaEngine::{where}", f"Given invalid tensor name: {name}. Get valid tensor names with getIOTensorName()")
+        return found
+
+    def get_tensor_name(self, index: int) -> str:
+        """The index-th input or output, inputs first."""
+        return list(self._io)[index]
+
+    def get_tensor_mode(self, name: str) -> E.TensorIOMode:
+        """INPUT, OUTPUT, or NONE for a name the engine does not know."""
+        found = self._tensor(name, "getTensorIOMode")
+        return E.TensorIOMode[found["mode"]] if found else E.TensorIOMode.NONE
+
+    def get_tensor_dtype(self, name: str) -> E.DataType:
+        """The element type."""
+        found = self._tensor(name, "getTensorDataType")
+        return E.DataType[found["dtype"]] if found else E.DataType.FLOAT
+
+    def get_tensor_shape(self, name: str) -> Dims:
+        """The shape as built, -1 for dynamic sizes."""
+        found = self._tensor(name, "getTensorShape")
+        return Dims(found["shape"]) if found else UnknownDims()
+
+    def get_tensor_location(self, name: str) -> E.TensorLocation:
+        """Where the tensor's memory must be."""
+        found = self._tensor(name, "getTensorLocation")
+        return E.TensorLocation[found["location"]] if found else E.TensorLocation.DEVICE
+
+    def get_tensor_format(self, name: str, profile_index: int = 0) -> E.TensorFormat:
+        """LINEAR: the interpreter knows no other layout."""
+        return E.TensorFormat.LINEAR
+
+    def get_tensor_format_desc(self, name: str, profile_index: int = 0) -> str:
+        """The layout in words."""
+        return "Row-major linear format (kLINEAR)"
+
+    def get_tensor_bytes_per_component(self, name: str, profile_index: int = 0) -> int:
+        """Bytes of one element."""
+        return int(self.get_tensor_dtype(name).itemsize)
+
+    def get_tensor_profile_shape(self, name: str, profile_index: int) -> list[Dims]:
+        """[min, opt, max] of an input in a profile."""
+        found = self._tensor(name, "getProfileShape")
+        if found is None or found["mode"] != "INPUT" or not 0 <= profile_index < self.num_optimization_profiles:
+            return []
+        ranges = self._facts["profiles"][profile_index].get(name, [found["shape"]] * 3)
+        return [Dims(s) for s in ranges]
+
+    def is_shape_inference_io(self, name: str) -> bool:
+        """False: the interpreter's inputs all hold numbers to compute with."""
+        return False
+
+    def serialize(self) -> IHostMemory:
+        """The plan again."""
+        facts = {key: value for key, value in self._facts.items() if key != "stripped" or self._missing}
+        return IHostMemory(P.pack(facts, self._model.SerializeToString()))
+
+    def create_engine_inspector(self) -> EngineInspector:
+        """What the engine is made of."""
+        return EngineInspector(self)
+
+    def create_execution_context(self, strategy: E.ExecutionContextAllocationStrategy = E.ExecutionContextAllocationStrategy.STATIC) -> object:
+        """A state for running; several contexts of one engine share its weights."""
+        from .context import IExecutionContext
+
+        if self._missing:
+            self._fail(USAGE, "ICudaEngine::createExecutionContext", "the plan was built without its weights (STRIP_PLAN): refit it first")
+            return None
+        return IExecutionContext(self)
+
+    def _shapes(self, inputs: dict[str, tuple[int, ...]]) -> dict[str, tuple]:
+        """Shapes of the outputs for given input shapes; -1 where only a run tells."""
+        key = tuple(sorted(inputs.items()))
+        if key not in self._shapes_seen:
+            found = P.concrete(self._light, inputs)
+            outputs = [n for n, t in self._io.items() if t["mode"] == "OUTPUT"]
+            if any(None in found.get(n, (None,)) and n not in self._bounds for n in outputs):
+                zeros = {n: np.zeros(s, _numpy(self._io[n])) for n, s in inputs.items()}
+                arrays = self._session.run(outputs, zeros)
+                found |= {n: a.shape for n, a in zip(outputs, arrays, strict=True) if n not in self._bounds}
+            self._shapes_seen[key] = {n: tuple(-1 if d is None else d for d in found.get(n, ())) for n in outputs}
+        return self._shapes_seen[key]
+
+
+def _numpy(tensor: dict) -> np.dtype:
+    return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(TO_ONNX[tensor["dtype"]]))
+
+
+def _data_dependent(model: onnx.ModelProto) -> set[str]:
+    """Values whose shape depends on numbers that only a run brings: all that follows from a NonZero."""
+    found: set[str] = set()
+    for node in model.graph.node:
+        if node.op_type == "NonZero" or found & set(node.input):
+            found |= set(node.output)
+    return found
+
+
+class EngineInspector(Reporter):
+    """Reports what onnxruntime really fused, as JSON or one line a layer, marked as the interpreter's."""
+
+    def __init__(self, engine: ICudaEngine) -> None:
+        super().__init__(engine.logger)
+        self._engine, self.execution_context = engine, None
+
+    def get_engine_information(self, format: E.LayerInformationFormat) -> str:
+        """All layers."""
+        layers = [self._layer(i) for i in range(self._engine.num_layers)]
+        if format == E.LayerInformationFormat.ONELINE:
+            return "\n".join([f"Made by {P.ENGINE}", *(_line(layer) for layer in layers)])
+        io = [{"Name": t["name"], "Mode": t["mode"], "Datatype": t["dtype"], "Dimensions": t["shape"]} for t in self._engine._facts["io"]]
+        return json.dumps({"Layers": layers, "I/O Tensors": io, "Made by": P.ENGINE}, indent=1)
+
+    def get_layer_information(self, layer_index: int, format: E.LayerInformationFormat) -> str:
+        """One layer."""
+        layer = self._layer(layer_index)
+        return _line(layer) if format == E.LayerInformationFormat.ONELINE else json.dumps(layer, indent=1)
+
+    def _layer(self, index: int) -> dict | str:
+        layer = self._engine._facts["layers"][index]
+        verbosity = self._engine.profiling_verbosity
+        return {} if verbosity == E.ProfilingVerbosity.NONE else layer if verbosity == E.ProfilingVerbosity.DETAILED else layer["Name"]
+
+
+def _line(layer: dict | str) -> str:
+    if not isinstance(layer, dict):
+        return layer
+    ends = [", ".join(f"{t['Name']}{t['Dimensions']}:{t['Datatype']}" for t in layer.get(side, ())) for side in ("Inputs", "Outputs")]
+    return f"{layer.get('LayerType', '')} {layer.get('Name', '')}: {ends[0]} -> {ends[1]}"
+
+
+class Refitter(Reporter):
+    """Gives an engine built with BuilderFlag.REFIT other weights, without building it again."""
+
+    def __init__(self, engine: ICudaEngine, logger: ILogger) -> None:
+        super().__init__(logger)
+        self._engine, self._given = engine, {}
+        self.max_threads, self.weights_validation = 1, True
+        if not engine.refittable:
+            self._fail(USAGE, "createInferRefitter", "the engine was built without BuilderFlag.REFIT")
+
+    def _names(self) -> dict[str, list]:
+        return self._engine._facts["weights"] if self._engine.refittable else {}
+
+    def get_all_weights(self) -> list[str]:
+        """Names of all weights that can be replaced."""
+        return list(self._names())
+
+    def get_all(self) -> tuple[list[str], list[E.WeightsRole]]:
+        """The same as layer names and roles, for weights given by the layer API."""
+        pairs = [tuple(pair) for pair in self._names().values() if pair]
+        return [layer for layer, _ in pairs], [E.WeightsRole[role] for _, role in pairs]
+
+    def get_missing_weights(self) -> list[str]:
+        """Names that still have to be given before the engine is whole."""
+        return [n for n in self._engine._missing if n not in self._given]
+
+    def get_missing(self) -> tuple[list[str], list[E.WeightsRole]]:
+        """The same as layer names and roles."""
+        pairs = [self._names()[n] for n in self.get_missing_weights() if self._names()[n]]
+        return [layer for layer, _ in pairs], [E.WeightsRole[role] for _, role in pairs]
+
+    def set_weights(self, layer_name: str, role: E.WeightsRole, weights: Weights) -> bool:
+        """New weights for a layer; False and an error where the layer has none of that role or size."""
+        name = next((n for n, pair in self._names().items() if pair == [layer_name, role.name]), None)
+        return self.set_named_weights(name if name is not None else f"{layer_name} {role.name}", weights)
+
+    def set_named_weights(self, name: str, weights: Weights, location: E.TensorLocation = E.TensorLocation.HOST) -> bool:
+        """New weights by name; False and an error where the name or the size is wrong."""
+        old = next((c for c in self._engine._model.graph.initializer if c.name == name), None)
+        array = as_array(weights)
+        if name not in self._names() or old is None:
+            self._fail(USAGE, "IRefitter::setNamedWeights", f"there are no weights named {name}")
+            return False
+        if array is None or array.size != int(np.prod(old.dims)):
+            self._fail(USAGE, "IRefitter::setNamedWeights", f"{name} has {int(np.prod(old.dims))} weights, {0 if array is None else array.size} were given")
+            return False
+        kind = onnx.helper.tensor_dtype_to_np_dtype(old.data_type)
+        self._given[name] = numpy_helper.from_array(array.astype(kind).reshape(tuple(old.dims)), name)
+        return True
+
+    def refit_cuda_engine(self) -> bool:
+        """Put the new weights in; False and an error while some are missing."""
+        if self.get_missing_weights() or not self._engine.refittable:
+            self._fail(USAGE, "IRefitter::refitCudaEngine", f"weights are missing: {self.get_missing_weights()}")
+            return False
+        for constant in self._engine._model.graph.initializer:
+            if constant.name in self._given:
+                constant.CopyFrom(self._given[constant.name])
+        self._engine._missing.clear()
+        self._engine._load(self._engine._model)
+        return True
+
+    def refit_cuda_engine_async(self, stream_handle: int) -> bool:
+        """The same; the interpreter does it at once."""
+        return self.refit_cuda_engine()

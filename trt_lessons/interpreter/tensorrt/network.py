@@ -1,0 +1,343 @@
+"""Stands for INetworkDefinition and ITensor: the network as it is being defined, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from . import enums as E
+from . import layers as L
+from .callbacks import INTERNAL, USAGE, ILogger, Reporter
+from .lowering import Lowering, NetworkError
+from .types import Dims, UnknownDims, Weights, as_array
+
+_HIGHEST_DIMS = Dims.MAX_DIMS
+
+
+class ITensor:
+    """A tensor of the network: a name, an element type and a shape (-1: known only at run time)."""
+
+    def __init__(self, network: INetworkDefinition, name: str, producer: L.ILayer | None) -> None:
+        self._network, self._name, self._producer = network, name, producer
+        self._dtype: E.DataType | None = None
+        self._shape = Dims()
+        self._dimension_names: dict[int, str] = {}
+        self.location = E.TensorLocation.DEVICE
+        self.allowed_formats = (1 << len(E.TensorFormat)) - 1
+        self.broadcast_across_batch = False
+
+    @property
+    def name(self) -> str:
+        """Unique within the network; what the engine's inputs and outputs are found by."""
+        return self._name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self._network._tensors.pop(self._name, None)
+        self._name = name
+        self._network._tensors[name] = self
+        self._network._lowering.invalidate(0)
+
+    @property
+    def shape(self) -> Dims:
+        """The shape; only an input's can be set."""
+        if self._producer is None:
+            return self._shape
+        return self._network._known(self, "shape", UnknownDims())
+
+    @shape.setter
+    def shape(self, shape: Sequence[int]) -> None:
+        self._shape = Dims(shape)
+        self._network._lowering.invalidate(0)
+
+    @property
+    def dtype(self) -> E.DataType:
+        """The element type; only an input's can be set (networks are strongly typed)."""
+        if self._producer is None:
+            return self._dtype
+        return self._network._known(self, "dtype", E.DataType.FLOAT)
+
+    @dtype.setter
+    def dtype(self, dtype: E.DataType) -> None:
+        if self._producer is not None:
+            self._network._fail(USAGE, "ITensor::setType", f"{self._name}: a strongly typed network's types follow from its inputs")
+            return
+        self._dtype = dtype
+        self._network._lowering.invalidate(0)
+
+    is_network_input = property(lambda self: self in self._network._inputs)
+    is_network_output = property(lambda self: self in self._network._outputs)
+    is_execution_tensor = property(lambda self: not self.is_shape_tensor)
+
+    @property
+    def is_shape_tensor(self) -> bool:
+        """Whether the tensor holds sizes: what an IShapeLayer makes."""
+        return self._producer is not None and self._producer._type == E.LayerType.SHAPE
+
+    def get_dimension_name(self, index: int) -> str | None:
+        """The name of a dimension of an input (ONNX gives such names), None where it has none."""
+        return self._dimension_names.get(index)
+
+    def set_dimension_name(self, index: int, name: str) -> None:
+        """Name a dimension of an input: dimensions of one name have one size at run time."""
+        self._dimension_names[index] = name
+        self._network._lowering.invalidate(0)
+
+
+class INetworkDefinition(Reporter):
+    """Layers, tensors, inputs and outputs. Shapes and types are worked out as soon as they are asked for."""
+
+    def __init__(self, builder: Reporter, flags: int) -> None:
+        super().__init__(builder.logger)
+        self.builder, self.flags, self.name = builder, flags, "Unnamed Network 0"
+        self._layers: list[L.ILayer] = []
+        self._inputs: list[ITensor] = []
+        self._outputs: list[ITensor] = []
+        self._tensors: dict[str, ITensor] = {}
+        self._weight_names: dict[int, str] = {}
+        self._lowering = Lowering(self)
+
+    num_layers = property(lambda self: len(self._layers))
+    num_inputs = property(lambda self: len(self._inputs))
+    num_outputs = property(lambda self: len(self._outputs))
+    has_implicit_batch_dimension = property(lambda self: False)
+
+    def get_flag(self, flag: E.NetworkDefinitionCreationFlag) -> bool:
+        """Whether a creation flag is in force: networks are always strongly typed here, as in TensorRT 11."""
+        return flag == E.NetworkDefinitionCreationFlag.STRONGLY_TYPED or bool(self.flags >> int(flag) & 1)
+
+    def get_layer(self, index: int) -> L.ILayer | None:
+        """The index-th layer, as the base class ILayer; IndexError past the end."""
+        view = object.__new__(L.ILayer)
+        view.__dict__ = self._layers[self._index(index, self._layers)].__dict__
+        return view
+
+    def get_input(self, index: int) -> ITensor | None:
+        """The index-th input; IndexError past the end."""
+        return self._inputs[self._index(index, self._inputs)]
+
+    def get_output(self, index: int) -> ITensor | None:
+        """The index-th output; IndexError past the end."""
+        return self._outputs[self._index(index, self._outputs)]
+
+    def _index(self, index: int, items: list) -> int:
+        if not 0 <= index < len(items):
+            raise IndexError(f"index {index} is out of range: there are {len(items)}")
+        return index
+
+    def __len__(self) -> int:
+        return len(self._layers)
+
+    def __getitem__(self, index: int) -> L.ILayer:
+        return self.get_layer(index)
+
+    def __iter__(self):  # noqa: ANN204 - an iterator over layers
+        return (self.get_layer(i) for i in range(self.num_layers))
+
+    def _new_tensor(self, name: str, producer: L.ILayer | None) -> ITensor:
+        self._tensors[name] = tensor = ITensor(self, name, producer)
+        return tensor
+
+    def _known(self, tensor: ITensor, what: str, otherwise: object) -> object:
+        """A tensor's shape or dtype; where the network is wrong, an error is logged and `otherwise` returned."""
+        try:
+            self._lowering.update()
+        except NetworkError as problem:
+            self._fail(INTERNAL, "ITensor::getDimensions", str(problem))
+        found = self._lowering.types.get(tensor._name)
+        return getattr(found, what) if found is not None and found.shape is not None else otherwise
+
+    def add_input(self, name: str, dtype: E.DataType, shape: Sequence[int]) -> ITensor | None:
+        """A new input; None and an error when the name is taken."""
+        if name in {t.name for t in self._inputs}:
+            self._fail(USAGE, "INetworkDefinition::addInput", f"Cannot use the same name '{name}' for two inputs")
+            return None
+        tensor = self._new_tensor(name, None)
+        tensor._dtype, tensor._shape = dtype, Dims(shape)
+        self._inputs.append(tensor)
+        self._lowering.invalidate(0)
+        return tensor
+
+    def mark_output(self, tensor: ITensor) -> None:
+        """Make a tensor one of the network's outputs."""
+        if tensor in self._outputs:
+            return
+        self._outputs.append(tensor)
+
+    def unmark_output(self, tensor: ITensor) -> None:
+        """Take it away from the outputs again."""
+        self._outputs = [t for t in self._outputs if t is not tensor]
+
+    def set_weights_name(self, weights: Weights | np.ndarray, name: str) -> bool:
+        """Name weights, so that a Refitter finds them."""
+        array = as_array(weights)
+        self._weight_names[id(array)] = name
+        self._lowering.invalidate(0)
+        return True
+
+    def _add(self, kind: str, inputs: Sequence, values: dict | None = None, outputs: int = 1) -> L.ILayer:
+        kind = E.LayerType[kind]
+        layer = L.KINDS[kind](self, kind, inputs, outputs, values or {})
+        self._layers.append(layer)
+        return layer
+
+    def _with_kernel(self, kind: str, input: ITensor, maps: int, size: Dims, kernel: Weights, bias: Weights) -> L.ILayer:
+        n = len(Dims(size))
+        ones, zeros = Dims([1] * n), Dims([0] * n)
+        return self._add(kind, [input], {
+            "num_output_maps": int(maps), "kernel_size_nd": Dims(size), "kernel": as_array(kernel), "bias": as_array(bias),
+            "stride_nd": ones, "dilation_nd": ones, "pre_padding": zeros, "post_padding": zeros,
+        })  # fmt: skip
+
+    def add_convolution_nd(
+        self, input: ITensor, num_output_maps: int, kernel_shape: Dims, kernel: Weights, bias: Weights | None = None
+    ) -> L.IConvolutionLayer:
+        """Convolution over the last `len(kernel_shape)` dimensions; kernel is [maps, channels/groups, *kernel_shape]."""
+        return self._with_kernel("CONVOLUTION", input, num_output_maps, kernel_shape, kernel, bias)
+
+    def add_deconvolution_nd(
+        self, input: ITensor, num_output_maps: int, kernel_shape: Dims, kernel: Weights, bias: Weights | None = None
+    ) -> L.IDeconvolutionLayer:
+        """Transposed convolution; kernel is [channels, maps/groups, *kernel_shape]."""
+        return self._with_kernel("DECONVOLUTION", input, num_output_maps, kernel_shape, kernel, bias)
+
+    def add_pooling_nd(self, input: ITensor, type: E.PoolingType, window_size: Dims) -> L.IPoolingLayer:
+        """Maximum or average over windows."""
+        window = Dims(window_size)
+        zeros = Dims([0] * len(window))
+        values = {"type": type, "window_size_nd": window, "stride_nd": window, "pre_padding": zeros, "post_padding": zeros}
+        return self._add("POOLING", [input], values)
+
+    def add_activation(self, input: ITensor, type: E.ActivationType) -> L.IActivationLayer:
+        """A function of each element."""
+        return self._add("ACTIVATION", [input], {"type": type})
+
+    def add_softmax(self, input: ITensor) -> L.ISoftMaxLayer:
+        """Softmax; set `axes` to say over which axis (TensorRT's default is the third from last, or 0)."""
+        rank = len(input.shape)
+        return self._add("SOFTMAX", [input], {"axes": 1 << max(0, rank - 3)})
+
+    def add_matrix_multiply(
+        self, input0: ITensor, op0: E.MatrixOperation, input1: ITensor, op1: E.MatrixOperation
+    ) -> L.IMatrixMultiplyLayer:
+        """A batched matrix product of two tensors of equal rank."""
+        return self._add("MATRIX_MULTIPLY", [input0, input1], {"op0": op0, "op1": op1})
+
+    def add_constant(self, shape: Dims, weights: Weights) -> L.IConstantLayer:
+        """Numbers known now."""
+        return self._add("CONSTANT", [], {"shape": Dims(shape), "weights": as_array(weights)})
+
+    def add_elementwise(self, input1: ITensor, input2: ITensor, op: E.ElementWiseOperation) -> L.IElementWiseLayer:
+        """Two tensors of equal rank and type, element by element."""
+        return self._add("ELEMENTWISE", [input1, input2], {"op": op})
+
+    def add_unary(self, input: ITensor, op: E.UnaryOperation) -> L.IUnaryLayer:
+        """A function of each element."""
+        return self._add("UNARY", [input], {"op": op})
+
+    def add_reduce(self, input: ITensor, op: E.ReduceOperation, axes: int, keep_dims: bool) -> L.IReduceLayer:
+        """Sum, mean, ... over the axes whose bits are set in `axes`."""
+        return self._add("REDUCE", [input], {"op": op, "axes": int(axes), "keep_dims": keep_dims})
+
+    def add_topk(
+        self, input: ITensor, op: E.TopKOperation, k: int, axes: int, indices_type: E.DataType = E.DataType.INT32
+    ) -> L.ITopKLayer:
+        """The k largest or smallest along one axis."""
+        return self._add("TOPK", [input], {"op": op, "k": int(k), "axes": int(axes), "indices_type": indices_type}, 2)
+
+    def add_shuffle(self, input: ITensor) -> L.IShuffleLayer:
+        """Transpose, reshape, transpose: each as its attribute says."""
+        return self._add("SHUFFLE", [input])
+
+    def add_slice(self, input: ITensor, start: Dims, shape: Dims, stride: Dims) -> L.ISliceLayer:
+        """A part of a tensor."""
+        return self._add("SLICE", [input], {"start": Dims(start), "shape": Dims(shape), "stride": Dims(stride)})
+
+    def add_concatenation(self, inputs: Sequence[ITensor]) -> L.IConcatenationLayer:
+        """Tensors one behind the other; `axis` is the third from last unless set."""
+        rank = len(inputs[0].shape)
+        return self._add("CONCATENATION", inputs, {"axis": max(0, rank - 3)})
+
+    def add_gather(self, input: ITensor, indices: ITensor, axis: int) -> L.IGatherLayer:
+        """Slices of the input along `axis`, chosen by index."""
+        return self._add("GATHER", [input, indices], {"axis": int(axis), "mode": E.GatherMode.DEFAULT})
+
+    def add_gather_v2(self, input: ITensor, indices: ITensor, mode: E.GatherMode) -> L.IGatherLayer:
+        """As add_gather, the axis set afterwards."""
+        return self._add("GATHER", [input, indices], {"mode": mode})
+
+    def add_select(self, condition: ITensor, then_input: ITensor, else_input: ITensor) -> L.ISelectLayer:
+        """One of two tensors, element by element."""
+        return self._add("SELECT", [condition, then_input, else_input])
+
+    def add_resize(self, input: ITensor) -> L.IResizeLayer:
+        """Set `shape` or `scales`, or a second input holding the shape."""
+        return self._add("RESIZE", [input])
+
+    def add_scale(
+        self, input: ITensor, mode: E.ScaleMode, shift: Weights | None = None, scale: Weights | None = None,
+        power: Weights | None = None,
+    ) -> L.IScaleLayer:  # fmt: skip
+        """(x * scale + shift) ** power; channels are the third axis from the end."""
+        return self.add_scale_nd(input, mode, shift, scale, power, len(input.shape) - 3)
+
+    def add_scale_nd(
+        self, input: ITensor, mode: E.ScaleMode, shift: Weights | None = None, scale: Weights | None = None,
+        power: Weights | None = None, channel_axis: int = 1,
+    ) -> L.IScaleLayer:  # fmt: skip
+        """As add_scale, the channel axis given."""
+        arrays = {"shift": as_array(shift), "scale": as_array(scale), "power": as_array(power)}
+        return self._add("SCALE", [input], {"mode": mode, "channel_axis": int(channel_axis), **arrays})
+
+    def add_normalization(self, input: ITensor, scale: ITensor, bias: ITensor, axesMask: int) -> L.INormalizationLayer:  # noqa: N803
+        """Mean 0, variance 1 over the axes, then scale and bias."""
+        return self._add("NORMALIZATION", [input, scale, bias], {"axes": int(axesMask)})
+
+    def add_identity(self, input: ITensor) -> L.IIdentityLayer:
+        """The same numbers again."""
+        return self._add("IDENTITY", [input])
+
+    def add_cast(self, input: ITensor, to_type: E.DataType) -> L.ICastLayer:
+        """The same numbers in another type."""
+        return self._add("CAST", [input], {"to_type": to_type})
+
+    def add_quantize(self, input: ITensor, scale: ITensor, output_type: E.DataType) -> L.IQuantizeLayer:
+        """round(x / scale), within the type's range."""
+        return self._add("QUANTIZE", [input, scale], {"to_type": output_type})
+
+    def add_dequantize(self, input: ITensor, scale: ITensor, output_type: E.DataType) -> L.IDequantizeLayer:
+        """q * scale."""
+        return self._add("DEQUANTIZE", [input, scale], {"to_type": output_type})
+
+    def add_shape(self, input: ITensor) -> L.IShapeLayer:
+        """The shape as a tensor."""
+        return self._add("SHAPE", [input])
+
+    def add_einsum(self, inputs: Sequence[ITensor], equation: str) -> L.IEinsumLayer:
+        """Products and sums as the equation says."""
+        return self._add("EINSUM", inputs, {"equation": equation})
+
+    def add_non_zero(self, input: ITensor, indices_type: E.DataType = E.DataType.INT32) -> L.INonZeroLayer:
+        """Indices of what is not 0, shape (rank, how many)."""
+        return self._add("NON_ZERO", [input], {"indices_type": indices_type})
+
+    def add_padding_nd(self, input: ITensor, pre_padding: Dims, post_padding: Dims) -> L.IPaddingLayer:
+        """Zeros around the last two dimensions."""
+        return self._add("PADDING", [input], {"pre_padding_nd": Dims(pre_padding), "post_padding_nd": Dims(post_padding)})
+
+    def add_parametric_relu(self, input: ITensor, slopes: ITensor) -> L.IParametricReLULayer:
+        """x where x > 0, x * slope elsewhere."""
+        return self._add("PARAMETRIC_RELU", [input, slopes])
+
+    def add_squeeze(self, input: ITensor, axes: ITensor | None = None) -> L.ISqueezeLayer:
+        """Dimensions of size 1 taken away."""
+        return self._add("SQUEEZE", [input] if axes is None else [input, axes])
+
+    def add_unsqueeze(self, input: ITensor, axes: ITensor) -> L.IUnsqueezeLayer:
+        """Dimensions of size 1 put in."""
+        return self._add("UNSQUEEZE", [input, axes])
+
+    def add_lrn(self, input: ITensor, window: int, alpha: float, beta: float, k: float) -> L.ILRNLayer:
+        """Local response normalization."""
+        return self._add("LRN", [input], {"window_size": window, "alpha": alpha, "beta": beta, "k": k})

@@ -1,0 +1,290 @@
+"""Stands for OnnxParser: an ONNX file becomes layers; what cannot be read becomes a list of errors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+from . import enums as E
+from . import layers as L
+from .callbacks import ILogger
+from .lowering import NetworkError
+from .network import INetworkDefinition, ITensor
+from .types import FROM_ONNX, TO_ONNX, Dims
+
+_OPS_BY_KIND = {
+    "CONVOLUTION": "Conv", "DECONVOLUTION": "ConvTranspose", "POOLING": "MaxPool AveragePool",
+    "REDUCE": "GlobalAveragePool GlobalMaxPool ReduceMean ReduceSum ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2",
+    "ACTIVATION": "Relu Sigmoid Tanh LeakyRelu Elu Selu Softplus Softsign HardSigmoid HardSwish Clip ThresholdedRelu Gelu",
+    "PARAMETRIC_RELU": "PRelu", "SOFTMAX": "Softmax LogSoftmax", "MATRIX_MULTIPLY": "MatMul Gemm", "EINSUM": "Einsum",
+    "ELEMENTWISE": "Add Sub Mul Div Pow Max Min And Or Xor Equal Greater Less GreaterOrEqual LessOrEqual Mod Sum",
+    "UNARY": "Exp Log Sqrt Reciprocal Abs Neg Sin Cos Tan Sinh Cosh Asin Acos Atan Asinh Acosh Atanh Ceil Floor Erf Not "
+             "Sign Round IsInf IsNaN",
+    "SHUFFLE": "Reshape Flatten Transpose DepthToSpace SpaceToDepth", "SQUEEZE": "Squeeze", "UNSQUEEZE": "Unsqueeze",
+    "CONCATENATION": "Concat", "SLICE": "Slice Split Expand Pad Tile", "GATHER": "Gather GatherElements GatherND",
+    "SHAPE": "Shape Size", "CAST": "Cast CastLike", "IDENTITY": "Identity Dropout", "SCALE": "BatchNormalization",
+    "NORMALIZATION": "LayerNormalization GroupNormalization InstanceNormalization", "RESIZE": "Resize Upsample",
+    "SELECT": "Where", "TOPK": "TopK ArgMax ArgMin", "QUANTIZE": "QuantizeLinear", "DEQUANTIZE": "DequantizeLinear",
+    "FILL": "ConstantOfShape Range RandomNormalLike RandomUniformLike", "NON_ZERO": "NonZero", "LRN": "LRN",
+    "SCATTER": "ScatterND ScatterElements", "ONE_HOT": "OneHot", "CUMULATIVE": "CumSum", "RECURRENCE": "LSTM GRU RNN",
+    "GRID_SAMPLE": "GridSample", "CONSTANT": "Constant",
+}  # fmt: skip
+KIND_OF = {op: kind for kind, ops in _OPS_BY_KIND.items() for op in ops.split()}
+# Ops whose constant inputs are tensors of the network (constant layers); elsewhere they are the layer's weights.
+_TENSOR_OPS = {*_OPS_BY_KIND["ELEMENTWISE"].split(), "MatMul", "Gather", "Concat", "Where", "Einsum", "GatherElements"}
+
+
+class ParserError:
+    """One thing the parser could not read."""
+
+    def __init__(self, code: E.ErrorCode, desc: str, index: int = -1, node: NodeProto | None = None) -> None:
+        self._code, self._desc, self._index, self._node = code, desc, index, node
+
+    def code(self) -> E.ErrorCode:
+        """The kind of error."""
+        return self._code
+
+    def desc(self) -> str:
+        """The error in words."""
+        return self._desc
+
+    def node(self) -> int:
+        """The index of the ONNX node, -1 where there is none."""
+        return self._index
+
+    def node_name(self) -> str:
+        """The name of the ONNX node."""
+        return self._node.name if self._node else ""
+
+    def node_operator(self) -> str:
+        """The op of the ONNX node."""
+        return self._node.op_type if self._node else ""
+
+    def __str__(self) -> str:
+        return f"In node {self._index} with name: {self.node_name()} and operator: {self.node_operator()}: {self._code.name}: {self._desc}"
+
+
+class OnnxParser:
+    """Reads ONNX into a network; where it returns False, `get_error(i)` says what was wrong."""
+
+    def __init__(self, network: INetworkDefinition, logger: ILogger) -> None:
+        self._network, self.logger, self.flags = network, logger, 0
+        self._errors: list[ParserError] = []
+        self._model: onnx.ModelProto | None = None
+
+    num_errors = property(lambda self: len(self._errors))
+
+    def get_error(self, index: int) -> ParserError:
+        """The index-th error."""
+        return self._errors[index]
+
+    def clear_errors(self) -> None:
+        """Forget the errors."""
+        self._errors.clear()
+
+    def set_flag(self, flag: E.OnnxParserFlag) -> None:
+        """Switch a parser flag on."""
+        self.flags |= 1 << int(flag)
+
+    def clear_flag(self, flag: E.OnnxParserFlag) -> None:
+        """Switch a parser flag off."""
+        self.flags &= ~(1 << int(flag))
+
+    def get_flag(self, flag: E.OnnxParserFlag) -> bool:
+        """Whether a parser flag is on."""
+        return bool(self.flags >> int(flag) & 1)
+
+    def supports_operator(self, op_name: str) -> bool:
+        """Whether there is an importer for this op."""
+        return op_name in KIND_OF
+
+    def parse_from_file(self, model: str) -> bool:
+        """Read a file (and the weights in files beside it)."""
+        try:
+            data = Path(model).read_bytes()
+        except OSError as problem:
+            return self._error(E.ErrorCode.MODEL_DESERIALIZE_FAILED, f"Failed to open the file {model}: {problem.strerror}")
+        return self.parse(data, os.fspath(model))
+
+    def parse(self, model: bytes, path: str | None = None) -> bool:
+        """Read a serialized ONNX model; True when all of it became layers."""
+        proto = onnx.ModelProto()
+        try:
+            proto.ParseFromString(bytes(model))
+            if not proto.graph.node or not proto.opset_import:
+                raise ValueError("it holds no graph")
+            if path is not None:
+                onnx.load_external_data_for_model(proto, os.path.dirname(os.fspath(path)))
+        except Exception as problem:  # protobuf, onnx and the file system each have errors of their own
+            text = f"Failed to parse ONNX model: {problem or 'the bytes are not an ONNX protobuf'}"
+            return self._error(E.ErrorCode.MODEL_DESERIALIZE_FAILED, text)
+        unknown = [(i, n) for i, n in enumerate(proto.graph.node) if n.op_type not in KIND_OF or n.domain not in ("", "ai.onnx")]
+        for i, node in unknown:
+            text = f"no importer is registered for the op {node.op_type}, and no plugin of that name was found"
+            self._error(E.ErrorCode.UNSUPPORTED_NODE, text, i, node)
+        if unknown:
+            return False
+        self._model = proto
+        return self._import(proto)
+
+    def _error(self, code: E.ErrorCode, desc: str, index: int = -1, node: NodeProto | None = None) -> bool:
+        error = ParserError(code, desc, index, node)
+        self._errors.append(error)
+        self.logger.log(E.Severity.ERROR, str(error) if node else desc)
+        return False
+
+    def _import(self, model: onnx.ModelProto) -> bool:
+        network, graph = self._network, model.graph
+        opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
+        network._lowering.opset, network._lowering.domains = opset, {}
+        network.name = graph.name or network.name
+        constants = {c.name: c for c in graph.initializer} | _constant_nodes(graph)
+        known: dict[str, ITensor] = {}
+        for info in graph.input:
+            if info.name not in constants:
+                known[info.name] = self._input(info)
+        for index, node in enumerate(graph.node):
+            if node.op_type != "Constant":
+                self._node(node, index, known, constants)
+        for info in graph.output:
+            network.mark_output(known[info.name] if info.name in known else self._constant(info.name, known, constants))
+        try:
+            network._lowering.update()
+        except NetworkError as problem:
+            return self._error(E.ErrorCode.INVALID_NODE, str(problem))
+        return True
+
+    def _input(self, info: onnx.ValueInfoProto) -> ITensor:
+        kind = info.type.tensor_type
+        shape = [d.dim_value if d.HasField("dim_value") else -1 for d in kind.shape.dim]
+        tensor = self._network.add_input(info.name, FROM_ONNX[kind.elem_type], shape)
+        for i, d in enumerate(kind.shape.dim):
+            if d.dim_param:
+                tensor.set_dimension_name(i, d.dim_param)
+        return tensor
+
+    def _constant(self, name: str, known: dict, constants: dict) -> ITensor:
+        proto = constants[name]
+        array = numpy_helper.to_array(proto) if proto.data_type in FROM_ONNX and proto.data_type not in _EXOTIC else None
+        values = {"shape": Dims(proto.dims), "weights": array, "proto": proto, "from_onnx": True}
+        layer = self._network._add("CONSTANT", [], values)
+        layer._name = name
+        known[name] = self._renamed(layer, 0, name)
+        return known[name]
+
+    def _renamed(self, layer: L.ILayer, index: int, name: str) -> ITensor:
+        tensor = layer._outputs[index]
+        self._network._tensors.pop(tensor._name)
+        tensor._name = name
+        self._network._tensors[name] = tensor
+        return tensor
+
+    def _node(self, node: NodeProto, index: int, known: dict, constants: dict) -> None:
+        inputs: list = []
+        for i, name in enumerate(node.input):
+            if not name:
+                inputs.append(None)
+            elif name in known:
+                inputs.append(known[name])
+            elif i == 0 or node.op_type in _TENSOR_OPS:
+                inputs.append(self._constant(name, known, constants))
+            else:
+                self._network._lowering.initializers[name] = constants[name]
+                inputs.append(name)
+        kind = KIND_OF[node.op_type]
+        cls = L.KINDS.get(E.LayerType[kind], L.ILayer)
+        outputs = max(1, len(node.output))
+        layer = cls(self._network, E.LayerType[kind], inputs, outputs, _read(node, constants))
+        layer._name = node.name or f"node_of_{node.output[0]}"
+        layer.metadata = f"[ONNX Layer: {layer._name}]"
+        layer._node = node
+        self._network._layers.append(layer)
+        for i, name in enumerate(node.output):
+            if name:
+                known[name] = self._renamed(layer, i, name)
+
+    def get_layer_output_tensor(self, name: str, i: int) -> ITensor | None:
+        """The i-th output of the layer that an ONNX node of this name became."""
+        return next((layer.get_output(i) for layer in self._network._layers if layer._name == name), None)
+
+
+_EXOTIC = (TensorProto.BFLOAT16, TensorProto.FLOAT8E4M3FN, TensorProto.INT4)
+
+
+def _constant_nodes(graph: onnx.GraphProto) -> dict[str, TensorProto]:
+    found = {}
+    for node in graph.node:
+        if node.op_type == "Constant":
+            value = helper.get_attribute_value(node.attribute[0])
+            proto = value if isinstance(value, TensorProto) else numpy_helper.from_array(np.asarray(value))
+            if not isinstance(value, TensorProto) and proto.data_type == TensorProto.DOUBLE:
+                proto = numpy_helper.from_array(np.asarray(value, np.float32))
+            found[node.output[0]] = TensorProto()
+            found[node.output[0]].CopyFrom(proto)
+            found[node.output[0]].name = node.output[0]
+    return found
+
+
+def _read(node: NodeProto, constants: dict[str, TensorProto]) -> dict:
+    """A layer's own attributes, read off its node, for the kinds that have them; empty for the others."""
+    attrs = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+    arrays = [numpy_helper.to_array(constants[n]) if n in constants and constants[n].data_type not in _EXOTIC else None for n in node.input]
+    reader = READERS.get(node.op_type)
+    return {**reader(node, attrs, arrays), "from_onnx": True} if reader else {}
+
+
+def _read_windows(attrs: dict, size: list[int]) -> dict:
+    n = len(size)
+    pads = attrs.get("pads", [0] * 2 * n)
+    auto = attrs.get("auto_pad", b"NOTSET").decode()
+    mode = auto if auto.startswith("SAME") else "EXPLICIT_ROUND_UP" if attrs.get("ceil_mode") else "EXPLICIT_ROUND_DOWN"
+    return {"stride_nd": Dims(attrs.get("strides", [1] * n)), "pre_padding": Dims(pads[:n]), "post_padding": Dims(pads[n:]),
+            "padding_mode": E.PaddingMode[mode]}  # fmt: skip
+
+
+def _read_conv(node: NodeProto, attrs: dict, arrays: list) -> dict:
+    kernel = arrays[1]
+    size = attrs.get("kernel_shape") or list(kernel.shape[2:])
+    group = attrs.get("group", 1)
+    maps = 0 if kernel is None else kernel.shape[1] * group if node.op_type == "ConvTranspose" else kernel.shape[0]
+    return {**_read_windows(attrs, size), "kernel_size_nd": Dims(size), "num_groups": group, "num_output_maps": maps,
+            "dilation_nd": Dims(attrs.get("dilations", [1] * len(size))), "kernel": kernel,
+            "bias": arrays[2] if len(arrays) > 2 else None}  # fmt: skip
+
+
+def _read_pool(node: NodeProto, attrs: dict, arrays: list) -> dict:
+    size = attrs["kernel_shape"]
+    kind = E.PoolingType.MAX if node.op_type == "MaxPool" else E.PoolingType.AVERAGE
+    return {**_read_windows(attrs, size), "window_size_nd": Dims(size), "type": kind,
+            "average_count_excludes_padding": not attrs.get("count_include_pad", 0)}  # fmt: skip
+
+
+def _read_activation(node: NodeProto, attrs: dict, arrays: list) -> dict:
+    names = {"Relu": "RELU", "Sigmoid": "SIGMOID", "Tanh": "TANH", "LeakyRelu": "LEAKY_RELU", "Elu": "ELU", "Softsign": "SOFTSIGN"}
+    default = {"LeakyRelu": 0.01, "Elu": 1.0}.get(node.op_type, 0.0)
+    return {"type": E.ActivationType[names[node.op_type]], "alpha": attrs.get("alpha", default)}
+
+
+def _read_gemm(node: NodeProto, attrs: dict, arrays: list) -> dict:
+    ops = [E.MatrixOperation.TRANSPOSE if attrs.get(t) else E.MatrixOperation.NONE for t in ("transA", "transB")]
+    return {"op0": ops[0], "op1": ops[1]}
+
+
+_ELEMENTWISE = {"Add": "SUM", "Sub": "SUB", "Mul": "PROD", "Div": "DIV", "Pow": "POW", "Max": "MAX", "Min": "MIN", "And": "AND",
+                "Or": "OR", "Xor": "XOR", "Equal": "EQUAL", "Greater": "GREATER", "Less": "LESS"}  # fmt: skip
+
+READERS: dict[str, Callable[[NodeProto, dict, list], dict]] = {
+    "Conv": _read_conv, "ConvTranspose": _read_conv, "MaxPool": _read_pool, "AveragePool": _read_pool,
+    "MatMul": _read_gemm, "Concat": lambda n, a, w: {"axis": a["axis"]},
+    "Gather": lambda n, a, w: {"axis": a.get("axis", 0), "mode": E.GatherMode.DEFAULT},
+    "Cast": lambda n, a, w: {"to_type": FROM_ONNX.get(a["to"])},
+    "Einsum": lambda n, a, w: {"equation": a["equation"].decode()},
+    **{op: _read_activation for op in ("Relu", "Sigmoid", "Tanh", "LeakyRelu", "Elu", "Softsign")},
+    **{op: lambda n, a, w: {"op": E.ElementWiseOperation[_ELEMENTWISE[n.op_type]]} for op in _ELEMENTWISE},
+}  # fmt: skip
+assert set(TO_ONNX.values()) == set(FROM_ONNX)

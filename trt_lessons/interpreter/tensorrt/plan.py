@@ -1,0 +1,166 @@
+"""The interpreter's plan: a header of its own, what the engine has to know as JSON, and the ONNX graph.
+
+TensorRT's plans begin with other bytes, so each side can refuse the other's in plain words.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+
+import onnx
+import onnxruntime as ort
+from onnx import TensorProto, helper
+
+from .types import FROM_ONNX
+
+MAGIC = b"TRTL-INTERP"
+FORMAT = 1
+ENGINE = f"onnxruntime {ort.__version__} (interpreter)"
+_DIGEST = 32
+
+
+class PlanError(Exception):
+    """The bytes are not a plan of this interpreter, or not a whole one."""
+
+
+def pack(facts: dict, model: bytes) -> bytes:
+    """Plan bytes: magic, format, length of the facts, facts, graph, sha256 of all that."""
+    head = json.dumps(facts, sort_keys=True).encode()
+    body = MAGIC + bytes([FORMAT]) + len(head).to_bytes(8, "little") + head + model
+    return body + hashlib.sha256(body).digest()
+
+
+def unpack(plan: bytes) -> tuple[dict, bytes]:
+    """Facts and graph of a plan; PlanError says in words what is wrong with it."""
+    if not plan.startswith(MAGIC):
+        raise PlanError("this is not a plan of the interpreter: a plan built by TensorRT itself runs only on TensorRT")
+    if plan[len(MAGIC)] != FORMAT:
+        raise PlanError(f"its format is {plan[len(MAGIC)]}, this interpreter reads {FORMAT}: build it again")
+    if hashlib.sha256(plan[:-_DIGEST]).digest() != plan[-_DIGEST:]:
+        raise PlanError("the plan is damaged: its checksum does not fit (was it cut short, or changed?)")
+    start = len(MAGIC) + 9
+    size = int.from_bytes(plan[start - 8 : start], "little")
+    return json.loads(plan[start : start + size]), plan[start + size : -_DIGEST]
+
+
+def session_options(level: int, model: onnx.ModelProto | None = None) -> ort.SessionOptions:
+    """Options for a builder optimization level: 0 fuses least; FP8 graphs run at the basic level only."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    levels = ort.GraphOptimizationLevel
+    options.graph_optimization_level = levels.ORT_ENABLE_BASIC if level <= 0 else levels.ORT_ENABLE_ALL
+    if model is not None and any(t == TensorProto.FLOAT8E4M3FN for t in _kinds(model)):
+        options.graph_optimization_level = levels.ORT_ENABLE_BASIC
+    return options
+
+
+def _kinds(model: onnx.ModelProto) -> Iterator[int]:
+    yield from (c.data_type for c in model.graph.initializer)
+    yield from (v.type.tensor_type.elem_type for v in model.graph.value_info)
+
+
+def optimized(data: bytes, options: ort.SessionOptions) -> onnx.ModelProto:
+    """The graph as onnxruntime fuses it (without the layouts that only this CPU has)."""
+    if options.graph_optimization_level == ort.GraphOptimizationLevel.ORT_ENABLE_ALL:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    with tempfile.TemporaryDirectory() as folder:
+        options.optimized_model_filepath = os.path.join(folder, "fused.onnx")
+        ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        return onnx.load(options.optimized_model_filepath)
+
+
+_NAMES = {"FLOAT": "FP32", "HALF": "FP16", "BF16": "BF16", "INT8": "Int8", "FP8": "FP8", "INT32": "Int32", "INT64": "Int64",
+          "BOOL": "Bool", "UINT8": "UInt8", "INT4": "Int4"}  # fmt: skip
+_COMPUTE = ("Conv", "MatMul", "Gemm")
+
+
+def engine_layers(fused: onnx.ModelProto, full: onnx.ModelProto, kinds: dict[str, int], shapes: dict, layer_of: dict) -> list[dict]:
+    """What the inspector reports: each fused node, its tensors, and the network layers that went into it."""
+    producers = {name: node for node in full.graph.node for name in node.output if name}
+    constants = {c.name for c in full.graph.initializer} | {c.name for c in fused.graph.initializer}
+    fused_producers = {name: node for node in fused.graph.node for name in node.output}
+
+    def tensor(name: str) -> dict:
+        kind = FROM_ONNX.get(kinds.get(name, 0))
+        return {"Name": name, "Dimensions": shapes.get(name), "Format": "LINEAR", "Datatype": _NAMES[kind.name] if kind else "unknown"}
+
+    rows = []
+    for i, node in enumerate(fused.graph.node):
+        inputs = [n for n in node.input if n and n not in constants]
+        origins = _covered(node, inputs, producers, constants, layer_of)
+        rows.append({
+            "Name": node.name or f"{node.op_type}_{i}", "LayerType": node.op_type, "Origins": origins,
+            "Precision": _precision(node, kinds, fused_producers),
+            "Inputs": [tensor(n) for n in inputs], "Outputs": [tensor(n) for n in node.output if n],
+            "Metadata": "\x1e".join(f"[ONNX Layer: {name}]" for name in origins), "Made by": ENGINE,
+        })  # fmt: skip
+    return rows
+
+
+def _covered(node: onnx.NodeProto, inputs: list[str], producers: dict, constants: set, layer_of: dict) -> list[str]:
+    """Walk back from a fused node's outputs to its inputs: the network layers in between went into it."""
+    found: dict[str, None] = {}
+    stop, queue, seen = set(inputs), [n for n in node.output if n], set()
+    while queue:
+        name = queue.pop()
+        if name in seen or name not in producers:
+            continue
+        seen.add(name)
+        if name in layer_of:
+            found[layer_of[name]] = None
+        queue += [n for n in producers[name].input if n and n not in stop and n not in constants]
+    return list(reversed(found))
+
+
+def _precision(node: onnx.NodeProto, kinds: dict[str, int], producers: dict) -> str:
+    """The type a node's numbers have in the graph: what rounds them, not what the CPU adds them up in."""
+    if node.op_type.startswith("QLinear") or "Integer" in node.op_type:
+        return "Int8"
+    sources = [producers.get(n) for n in node.input[:2]]
+    if any(op in node.op_type for op in _COMPUTE) and all(s is not None and s.op_type == "DequantizeLinear" for s in sources):
+        kind = FROM_ONNX.get(kinds.get(sources[0].input[0], 0))
+    else:
+        name = next((n for n in node.output if n), "").removesuffix("/unrounded")
+        kind = FROM_ONNX.get(kinds.get(name, 0))
+    return _NAMES[kind.name] if kind else "unknown"
+
+
+def concrete(light: onnx.ModelProto, shapes: dict[str, Iterable[int]]) -> dict[str, tuple[int | None, ...]]:
+    """Shapes of all values for given input shapes, by onnx's shape inference; None for a size that stays open."""
+    model = onnx.ModelProto()
+    model.CopyFrom(light)
+    for info in model.graph.input:
+        if info.name in shapes:
+            info.CopyFrom(helper.make_tensor_value_info(info.name, info.type.tensor_type.elem_type, list(shapes[info.name])))
+    del model.graph.value_info[:]
+    for info in model.graph.output:
+        info.type.tensor_type.ClearField("shape")
+    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    return {
+        v.name: tuple(d.dim_value if d.HasField("dim_value") else None for d in v.type.tensor_type.shape.dim)
+        for v in [*inferred.input, *inferred.value_info, *inferred.output]
+        if v.type.tensor_type.HasField("shape")
+    }
+
+
+def activation_peak(model: onnx.ModelProto, shapes: dict, kinds: dict[str, int]) -> int:
+    """Most bytes of intermediate tensors alive at once when the layers run in order."""
+    nodes = list(model.graph.node)
+    last = {name: i for i, node in enumerate(nodes) for name in node.input}
+    outside = {v.name for v in [*model.graph.input, *model.graph.output]} | {c.name for c in model.graph.initializer}
+    alive: dict[str, int] = {}
+    peak = 0
+    for i, node in enumerate(nodes):
+        for name in node.output:
+            if name and name not in outside and None not in shapes.get(name, (None,)):
+                kind = FROM_ONNX.get(kinds.get(name, TensorProto.FLOAT))
+                alive[name] = int(math.prod(shapes[name]) * (kind.itemsize if kind else 4))
+        peak = max(peak, sum(alive.values()))
+        for name in [n for n in alive if last.get(n, -1) <= i]:
+            del alive[name]
+    return peak

@@ -1,0 +1,140 @@
+"""Stands for TensorRT's small value types: Dims, Weights, `volume`, `nptype` and the dtype aliases."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+from onnx import TensorProto
+
+from .enums import DataType
+
+float32, float16, bfloat16, int8, int32, int64 = (
+    DataType[n] for n in ("FLOAT", "HALF", "BF16", "INT8", "INT32", "INT64")
+)
+bool, uint8, fp8, int4 = (DataType[n] for n in ("BOOL", "UINT8", "FP8", "INT4"))  # noqa: A001
+
+_NUMPY = {
+    "FLOAT": np.float32, "HALF": np.float16, "INT8": np.int8, "INT32": np.int32,
+    "INT64": np.int64, "BOOL": np.bool_, "UINT8": np.uint8,
+}  # fmt: skip
+TO_ONNX = {
+    "FLOAT": TensorProto.FLOAT, "HALF": TensorProto.FLOAT16, "BF16": TensorProto.BFLOAT16,
+    "INT8": TensorProto.INT8, "INT32": TensorProto.INT32, "INT64": TensorProto.INT64,
+    "BOOL": TensorProto.BOOL, "UINT8": TensorProto.UINT8, "FP8": TensorProto.FLOAT8E4M3FN,
+    "INT4": TensorProto.INT4,
+}  # fmt: skip
+FROM_ONNX = {number: DataType[name] for name, number in TO_ONNX.items()}
+
+
+def nptype(trt_type: DataType) -> type:
+    """The NumPy type of a TensorRT type; TypeError where NumPy has none (BF16, FP8, INT4)."""
+    if trt_type.name not in _NUMPY:
+        raise TypeError("Could not resolve TensorRT datatype to an equivalent numpy datatype.")
+    return _NUMPY[trt_type.name]
+
+
+def dtype_of(array: np.ndarray) -> DataType:
+    """The TensorRT type of an array; ValueError for float64, which TensorRT does not take."""
+    for name, kind in _NUMPY.items():
+        if array.dtype == kind:
+            return DataType[name]
+    raise ValueError(f"Could not implicitly convert NumPy data type: {array.dtype} to TensorRT.")
+
+
+def volume(iterable: Iterable[int]) -> int:
+    """Number of elements of a shape (the product; 1 for an empty shape)."""
+    return math.prod(iterable)
+
+
+class Dims(tuple):
+    """A shape: compares equal to tuples and lists; -1 stands for a size known only at run time."""
+
+    MAX_DIMS = 8
+
+    def __new__(cls, shape: Iterable[int] = ()) -> Dims:
+        dims = super().__new__(cls, (int(d) for d in shape))
+        if tuple.__len__(dims) > cls.MAX_DIMS:
+            raise ValueError(f"Dims has at most {cls.MAX_DIMS} dimensions, got {tuple.__len__(dims)}")
+        return dims
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, (tuple, list)) and tuple(self) == tuple(other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = tuple.__hash__
+
+
+class UnknownDims(Dims):
+    """What TensorRT returns for the shape of a tensor it cannot work out: its length is negative."""
+
+    def __len__(self) -> int:
+        raise ValueError("__len__() should return >= 0")
+
+    __iter__ = __len__  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return "(unknown shape)"
+
+    __str__ = __repr__
+
+
+class Dims2(Dims):
+    """Dims of two."""
+
+    def __new__(cls, *sizes: int) -> Dims2:
+        return super().__new__(cls, sizes[0] if len(sizes) == 1 else sizes)
+
+
+class Dims3(Dims2):
+    """Dims of three."""
+
+
+class Dims4(Dims2):
+    """Dims of four."""
+
+
+class DimsHW(Dims2):
+    """Height and width."""
+
+    h = property(lambda self: self[0])
+    w = property(lambda self: self[1])
+
+
+class Permutation(Dims):
+    """An order of axes, for a shuffle layer."""
+
+
+class Weights:
+    """A dtype, a count and a pointer: it does not copy the array, so the array must outlive the build."""
+
+    def __init__(self, a: np.ndarray | DataType = float32, ptr: int = 0, count: int = 0) -> None:
+        if isinstance(a, DataType):
+            a = np.empty(0, nptype(a))
+        if not a.flags.c_contiguous:
+            raise ValueError(
+                "Could not convert non-contiguous NumPy array to Weights. "
+                "Please use numpy.ascontiguousarray() to fix this."
+            )
+        self._array, self.dtype = a, dtype_of(a)
+
+    size = property(lambda self: self._array.size)
+    nbytes = property(lambda self: self._array.nbytes)
+
+    def numpy(self) -> np.ndarray:
+        """The numbers, without a copy."""
+        return self._array
+
+    def __len__(self) -> int:
+        return self._array.size
+
+
+def as_array(weights: Weights | np.ndarray | None) -> np.ndarray | None:
+    """The array behind what a caller passes as weights; None when there are none."""
+    if weights is None:
+        return None
+    array = (weights if isinstance(weights, Weights) else Weights(weights)).numpy()
+    return array if array.size else None
