@@ -1,7 +1,7 @@
 """Which backend the tests run on, and a closing word about every test that did not run.
 
-`pytest` runs on the interpreter. `pytest -m gpu` runs the contract tests on TensorRT; there nothing is skipped for want
-of a GPU: it fails instead.
+`pytest` runs on the interpreter. `pytest -m gpu` runs the contract tests and plays the exercises on TensorRT;
+there nothing is skipped for want of a GPU: it fails instead.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Contract tests are the gpu tests; a test marked gpu by hand runs on a GPU only."""
+    """Contract tests and the player are the gpu tests; one marked gpu by hand runs on a GPU only."""
     for item in items:
         by_hand = item.get_closest_marker("gpu") is not None
         if by_hand and not _on_gpu(config):
             item.add_marker(pytest.mark.skip(reason="needs TensorRT and a GPU: pytest -m gpu"))
-        if HERE / "contract" in item.path.parents:
+        if HERE / "contract" in item.path.parents or item.path.name == "test_player.py":
             item.add_marker(pytest.mark.gpu)
 
 

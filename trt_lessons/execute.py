@@ -55,21 +55,13 @@ def run_notebook(
     timeout: seconds a cell. record: measurements with a name are recorded. At an error nothing is stored.
     """
     import nbformat
-    from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
     notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(
-        notebook,
-        km=_kernel_of_this_python(),
-        timeout=timeout,
-        record_timing=False,
-        coalesce_streams=True,
-        resources={"metadata": {"path": str(path.parent.absolute())}},
-    )
+    client = client_for(notebook, path, timeout)
     started, error = time.perf_counter(), ""
     try:
-        client.execute(env=_environment(record))
+        client.execute(env=environment(record))
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as problem:
         error = _explain(notebook, problem)
     seconds = time.perf_counter() - started
@@ -79,7 +71,21 @@ def run_notebook(
     return Run(path, seconds, error)
 
 
-def _environment(record: bool) -> dict[str, str]:
+def client_for(notebook, path: Path, timeout: float):
+    """An nbclient for a notebook, with this Python as its kernel and the notebook's folder to run in."""
+    from nbclient import NotebookClient
+
+    return NotebookClient(
+        notebook,
+        km=_kernel_of_this_python(),
+        timeout=timeout,
+        record_timing=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(path.parent.absolute())}},
+    )
+
+
+def environment(record: bool = False) -> dict[str, str]:
     """The kernel's environment: this package is found also where it is not installed."""
     found = [str(Path(__file__).resolve().parent.parent), os.environ.get("PYTHONPATH", "")]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, found))}

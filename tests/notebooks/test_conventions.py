@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -71,7 +72,7 @@ def test_code_cells_are_short(path: Path) -> None:
 
 def test_code_follows_words(path: Path) -> None:
     cells = load(path)["cells"]
-    pairs = [(a, b) for a, b in zip(cells, cells[1:], strict=False) if b["cell_type"] == "code"]
+    pairs = [(a, b) for a, b in itertools.pairwise(cells) if b["cell_type"] == "code"]
     after_words = [b for a, b in pairs if a["cell_type"] == "markdown"]
     assert len(after_words) >= 0.7 * len(pairs)
 
