@@ -108,18 +108,17 @@ class Lowering:
         return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
 
     def _infer(self) -> None:
-        try:
-            inferred = onnx.shape_inference.infer_shapes(
-                self.model([], light=True), check_type=True, strict_mode=True, data_prop=True
-            )
-        except onnx.shape_inference.InferenceError as problem:
-            inferred = None
-            reason = _first_reason(str(problem))
-        if inferred is None:
-            loose = onnx.shape_inference.infer_shapes(self.model([], light=True), data_prop=True)
-            self._remember(loose)
-            raise NetworkError(reason)
-        self._remember(inferred)
+        """onnx's shape inference, strictly; BF16 once more without its type check, which knows BF16 from opset 22 on."""
+        model, reason = self.model([], light=True), ""
+        for check in (True, False):
+            try:
+                self._remember(onnx.shape_inference.infer_shapes(model, check_type=check, strict_mode=True, data_prop=True))
+                if check or any(k.dtype == E.DataType.BF16 for k in self.types.values()):
+                    return
+            except onnx.shape_inference.InferenceError as problem:
+                reason = reason or _first_reason(str(problem))
+        self._remember(onnx.shape_inference.infer_shapes(model, data_prop=True))
+        raise NetworkError(reason)
 
     def _remember(self, model: onnx.ModelProto) -> None:
         graph = model.graph

@@ -234,6 +234,8 @@ def _read(node: NodeProto, constants: dict[str, TensorProto]) -> dict:
     """A layer's own attributes, read off its node, for the kinds that have them; empty for the others."""
     attrs = {a.name: helper.get_attribute_value(a) for a in node.attribute}
     arrays = [numpy_helper.to_array(constants[n]) if n in constants and constants[n].data_type not in _EXOTIC else None for n in node.input]
+    if "Conv" in node.op_type and arrays[1] is None:  # the kernel is a tensor, or of a type NumPy has not
+        return {}
     reader = READERS.get(node.op_type)
     return {**reader(node, attrs, arrays), "from_onnx": True} if reader else {}
 
@@ -251,7 +253,7 @@ def _read_conv(node: NodeProto, attrs: dict, arrays: list) -> dict:
     kernel = arrays[1]
     size = attrs.get("kernel_shape") or list(kernel.shape[2:])
     group = attrs.get("group", 1)
-    maps = 0 if kernel is None else kernel.shape[1] * group if node.op_type == "ConvTranspose" else kernel.shape[0]
+    maps = kernel.shape[1] * group if node.op_type == "ConvTranspose" else kernel.shape[0]
     return {**_read_windows(attrs, size), "kernel_size_nd": Dims(size), "num_groups": group, "num_output_maps": maps,
             "dilation_nd": Dims(attrs.get("dilations", [1] * len(size))), "kernel": kernel,
             "bias": arrays[2] if len(arrays) > 2 else None}  # fmt: skip

@@ -85,12 +85,17 @@ def engine_layers(fused: onnx.ModelProto, full: onnx.ModelProto, kinds: dict[str
     constants = {c.name for c in full.graph.initializer} | {c.name for c in fused.graph.initializer}
     fused_producers = {name: node for node in fused.graph.node for name in node.output}
 
+    rounding = {n.output[0]: n.input[0] for n in fused.graph.node if n.op_type == "Cast" and "/wide" in n.name}
+
     def tensor(name: str) -> dict:
+        name = rounding.get(name, name).removesuffix("/unrounded")
         kind = FROM_ONNX.get(kinds.get(name, 0))
         return {"Name": name, "Dimensions": shapes.get(name), "Format": "LINEAR", "Datatype": _NAMES[kind.name] if kind else "unknown"}
 
     rows = []
     for i, node in enumerate(fused.graph.node):
+        if node.op_type == "Cast" and (node.output[0] in rounding or node.input[0].endswith("/unrounded")):
+            continue  # what `rounding` put around a layer is part of that layer
         inputs = [n for n in node.input if n and n not in constants]
         origins = _covered(node, inputs, producers, constants, layer_of)
         rows.append({
