@@ -1,8 +1,8 @@
 """Which TensorRT and which CUDA this process uses: `trt`, `cuda`, `cudart`, and `describe()`.
 
-`TRT_LESSONS_BACKEND` = auto (the default), tensorrt or interpreter. `auto` takes TensorRT when a device answers
-and TensorRT imports, else the interpreter on the CPU, and says why in one line. `TRT_LESSONS_CUDA` = auto, pycuda
-or cuda-python chooses between two packages for the same calls. The choice is made once, when first needed.
+`TRT_LESSONS_BACKEND` = auto (the default), tensorrt or interpreter. `auto` takes TensorRT when a device
+answers and TensorRT imports, else the interpreter on the CPU, and says why in one line. `TRT_LESSONS_CUDA` =
+auto, pycuda or cuda-python chooses the package for CUDA's calls. The choice is made once, when first needed.
 Introduced in lesson 00.
 """
 
@@ -124,7 +124,7 @@ def _setting(variable: str, valid: tuple[str, ...]) -> str:
 
 
 def _what_is_missing() -> BackendError | None:
-    """Why TensorRT cannot be used, or None. Makes no TensorRT object: without a GPU that can end the process."""
+    """Why TensorRT cannot be used, or None. Makes no TensorRT object: without a GPU that may crash."""
     installed = importlib.util.find_spec("tensorrt") is not None
     gpus, why = count_gpus()
     if not installed:
@@ -136,7 +136,7 @@ def _what_is_missing() -> BackendError | None:
         module = importlib.import_module("tensorrt")
     except Exception as cause:  # the loader raises ImportError, OSError, FileNotFoundError and others
         return _missing(
-            f"TensorRT is installed but does not import; its libraries may be missing ({_line(cause)})",
+            f"TensorRT is installed but does not import; are its libraries there? ({_line(cause)})",
             f"install it with its libraries: {INSTALL}; {WITHOUT_GPU}",
         )
     if not hasattr(module, "Builder"):

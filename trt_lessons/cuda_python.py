@@ -1,7 +1,7 @@
 """The names of PyCUDA's driver that the lessons use, on NVIDIA's cuda-bindings: for machines without PyCUDA.
 
-It imports without a driver; the first call that needs one raises a BackendError that says so. `backend.cuda` is this
-module when PyCUDA does not import, or when TRT_LESSONS_CUDA=cuda-python asks for it.
+It imports without a driver; the first call that needs one raises a BackendError that says so. `backend.cuda`
+is this module when PyCUDA does not import, or when TRT_LESSONS_CUDA=cuda-python asks for it.
 """
 
 from __future__ import annotations
@@ -371,7 +371,13 @@ class PagelockedHostAllocation:
         block = (ctypes.c_uint8 * max(nbytes, 1)).from_address(self._address)
         strides = np.ndarray(shape, dtype, block, order=order).strides
         data = (self._address, False)
-        self.__array_interface__ = dict(version=3, shape=shape, typestr=dtype.str, strides=strides, data=data)
+        self.__array_interface__ = {
+            "version": 3,
+            "shape": shape,
+            "typestr": dtype.str,
+            "strides": strides,
+            "data": data,
+        }
 
     def free(self) -> None:
         """Give the memory back now; no array may use it any more."""

@@ -1,8 +1,8 @@
 """Stands for the GPU on the CPU: device memory, streams, events and graph capture.
 
 Device memory has addresses of its own that no host pointer can equal and that are never used twice. A stream
-is a queue that is worked off only when something waits for it, so that a forgotten synchronize reads the old
-numbers every time. `cuda` and `cudart` put CUDA's names on it; `tensorrt` uses `view`, `enqueue` and `run_now`.
+is a queue, worked off only when something waits for it: a forgotten synchronize reads the old numbers every
+time. `cuda` and `cudart` put CUDA's names on it; `tensorrt` uses `view`, `enqueue` and `run_now`.
 """
 
 from __future__ import annotations

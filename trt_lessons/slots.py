@@ -1,0 +1,365 @@
+"""Buffers of a session, and what is enqueued with them: used by `session` and by `measure`.
+
+A slot holds, for one set of input shapes, page-locked host arrays, device buffers, and (once captured) a
+CUDA graph. One query is `h2d`, `compute`, `d2h`. Compute of all slots of one session goes to one stream: they
+share its context.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import backend, compat
+from .errors import LessonError, ShapeError
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """One input or output: shape with -1 where dynamic; location `device`, or `host` for shape inputs."""
+
+    name: str
+    dtype: np.dtype
+    shape: Shape
+    location: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.dtype} {self.shape}"
+
+
+class Memory:
+    """Device and page-locked blocks of one session, kept for the next slot that needs one of that size."""
+
+    def __init__(self) -> None:
+        self._spare: dict[tuple[str, int], list[Any]] = {}
+
+    def take(self, kind: str, nbytes: int) -> Any:
+        """A block of at least `nbytes`: a DeviceAllocation for `device`, a uint8 array for `pinned`."""
+        size = 1 << max(nbytes - 1, 511).bit_length() if nbytes < 1 << 24 else -(-nbytes >> 22) << 22
+        spare = self._spare.get((kind, size))
+        block = spare.pop() if spare else self._new(kind, size)
+        return size, block
+
+    @staticmethod
+    def _new(kind: str, size: int) -> Any:
+        cuda = backend.cuda
+        return cuda.mem_alloc(size) if kind == "device" else cuda.pagelocked_empty(size, np.uint8)
+
+    def give(self, kind: str, size: int, block: Any) -> None:
+        """Take a block back."""
+        self._spare.setdefault((kind, size), []).append(block)
+
+    def close(self) -> None:
+        """Free all blocks that were given back."""
+        for (kind, _), blocks in self._spare.items():
+            for block in blocks:
+                if kind == "device":
+                    block.free()
+        self._spare.clear()
+
+
+class Buffer:
+    """One tensor of a slot: `host` (typed array), `raw` (its bytes), `device` (address)."""
+
+    def __init__(self, memory: Memory, info: TensorInfo, shape: Shape) -> None:
+        self.info, self.shape, self._memory = info, shape, memory
+        self.nbytes = int(np.prod(shape, dtype=np.int64)) * info.dtype.itemsize
+        self._pinned = memory.take("pinned", self.nbytes)
+        self._device = memory.take("device", self.nbytes) if info.location == "device" else None
+        self.raw = self._pinned[1][: self.nbytes]
+        self.host = self.raw.view(info.dtype).reshape(shape)
+        self.device = int(self._device[1]) if self._device else self._pinned[1].ctypes.data
+
+    def close(self) -> None:
+        """Give both blocks back to the session."""
+        self._memory.give("pinned", *self._pinned)
+        if self._device:
+            self._memory.give("device", *self._device)
+        self.raw = self.host = self._pinned = self._device = None
+
+
+class Slot:
+    """Buffers for one set of input shapes, and what one query enqueues. Made by `session.slot(...)`."""
+
+    def __init__(self, session: Any, shapes: dict[str, Shape], values: dict[str, np.ndarray]) -> None:
+        """shapes: of every input. values: of the inputs that live on the host (shape tensors)."""
+        self.session, self._closed = session, False
+        self._graph = self._graph_context = None
+        self._no_graph = False
+        self._stamp = -1
+        self.key = tuple(shapes.values())
+        memory = session.memory
+        self.inputs = {n: Buffer(memory, info, shapes[n]) for n, info in session.inputs.items()}
+        self.outputs: dict[str, Buffer] = {}
+        for buffer in self.inputs.values():
+            buffer.raw.fill(0)
+        for name, array in values.items():
+            np.copyto(self.inputs[name].host, array)
+            self.key += (array.tobytes(),)
+        try:
+            self._shape_outputs()
+        except Exception:
+            self.free()
+            raise
+        self._copied_in = [b for b in self.inputs.values() if b.info.location == "device"]
+        self._h2d = [(b.device, b.raw) for b in self._copied_in]
+        self._d2h = [(b.raw, b.device) for b in self.outputs.values() if b.info.location == "device"]
+        self._addresses = [(n, b.device) for n, b in (*self.inputs.items(), *self.outputs.items())]
+
+    def _shape_outputs(self) -> None:
+        """Let TensorRT work out the output shapes, and make buffers for those it knows before a run."""
+        session, context = self.session, self.session.context
+        self._set_shapes(context)
+        for name, buffer in self.inputs.items():
+            if buffer.info.location == "host":
+                context.set_tensor_address(name, buffer.device)
+        missing = context.infer_shapes()
+        if missing:
+            raise LessonError(
+                f"TensorRT cannot work out the output shapes: {', '.join(missing)} not specified",
+                cure="give every input",
+            )
+        for name, info in session.outputs.items():
+            shape = tuple(context.get_tensor_shape(name))
+            if name in session.data_dependent_outputs:
+                continue
+            if -1 in shape:
+                raise LessonError(
+                    f"the shape of {name} is known only after the run: {shape}",
+                    cure="run such an engine with an IOutputAllocator of your own",
+                )
+            self.outputs[name] = Buffer(session.memory, info, shape)
+
+    def _set_shapes(self, context: Any) -> None:
+        for name, info in self.session.inputs.items():
+            if -1 in info.shape and not context.set_input_shape(name, self.inputs[name].shape):
+                raise ShapeError(
+                    f"TensorRT refuses shape {self.inputs[name].shape} for {name}",
+                    cure="look at the last lines of its log",
+                )
+        if context is self.session.context:
+            self.session.shapes_now, self.session.bound = self.key, None
+            self.session.shape_changes += 1
+
+    # ---- facts ----
+
+    @property
+    def shapes(self) -> dict[str, Shape]:
+        """Shapes of all inputs and outputs (those that are known before a run)."""
+        return {name: buffer.shape for name, buffer in (*self.inputs.items(), *self.outputs.items())}
+
+    @property
+    def batch(self) -> int:
+        """The first dimension of the first input; 1 when it has none."""
+        shape = next(iter(self.inputs.values())).shape if self.inputs else ()
+        return shape[0] if shape else 1
+
+    @property
+    def input_bytes(self) -> int:
+        """Bytes that one `h2d` moves."""
+        return sum(raw.nbytes for _, raw in self._h2d)
+
+    @property
+    def output_bytes(self) -> int:
+        """Bytes that one `d2h` moves."""
+        return sum(raw.nbytes for raw, _ in self._d2h)
+
+    # ---- one query ----
+
+    def fill(self, inputs: Any) -> None:
+        """Put other numbers of the same shapes into the page-locked buffers."""
+        arrays = self.session.check(inputs)
+        for buffer, array in zip(self.inputs.values(), arrays, strict=True):
+            if array.shape != buffer.shape:
+                raise ShapeError(
+                    f"{buffer.info.name} has shape {array.shape}; this slot was made for {buffer.shape}",
+                    cure="make another slot for other shapes",
+                )
+            np.copyto(buffer.host, array)
+
+    def h2d(self, stream: Any) -> None:
+        """Enqueue the copies of all inputs to the device."""
+        copy = backend.cuda.memcpy_htod_async
+        for device, raw in self._h2d:
+            copy(device, raw, stream)
+
+    def compute(self, stream: Any) -> None:
+        """Enqueue the engine on this slot's buffers."""
+        session = self.session
+        if session.bound is not self:
+            self._bind()
+        if not session.execute(stream.handle):
+            session.refused()
+
+    def d2h(self, stream: Any) -> None:
+        """Enqueue the copies of all outputs to the host."""
+        copy = backend.cuda.memcpy_dtoh_async
+        for raw, device in self._d2h:
+            copy(raw, device, stream)
+
+    def results(self) -> dict[str, np.ndarray]:
+        """The outputs, as new arrays; call after waiting for `d2h`."""
+        return {name: buffer.host.copy() for name, buffer in self.outputs.items()}
+
+    def _bind(self) -> None:
+        """Make this slot the one that the session's context works on."""
+        session = self.session
+        if session.shapes_now != self.key:
+            self._set_shapes(session.context)
+        self._set_addresses(session.context)
+        session.bound = self
+
+    def _set_addresses(self, context: Any) -> None:
+        for name, address in self._addresses:
+            if not context.set_tensor_address(name, address):
+                raise LessonError(f"TensorRT refuses the address of {name}", cure="look at its log")
+
+    # ---- CUDA graph ----
+
+    def capture(self, stream: Any) -> bool:
+        """Capture `compute` into a CUDA graph, once. False, after one warning, where that cannot be done."""
+        if self._graph_is_good():
+            return True
+        if self._no_graph or self.session.data_dependent:
+            self._warn("an output's shape is known only after the run" if self.session.data_dependent else "")
+            return False
+        self._drop_graph()
+        try:
+            self._capture(stream)
+        except LessonError as failed:
+            self._warn(failed.what)
+        return self._graph is not None
+
+    def _graph_is_good(self) -> bool:
+        own = self._graph_context is not None
+        return self._graph is not None and (own or self._stamp == self.session.shape_changes)
+
+    def _warn(self, why: str) -> None:
+        if not self._no_graph:
+            self._no_graph = True
+            warnings.warn(f"no CUDA graph: {why}; going on without", RuntimeWarning, stacklevel=3)
+
+    def _capture(self, stream: Any) -> None:
+        """One plain enqueue (TensorRT settles its memory in it), then the capture."""
+        cudart, handle = backend.cudart, stream.handle
+        enqueue = self._graph_enqueue()
+        if not enqueue(handle):
+            self.session.refused()
+        stream.synchronize()
+        mode = cudart.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
+        succeed("cudaStreamBeginCapture", cudart.cudaStreamBeginCapture(handle, mode))
+        try:
+            done = enqueue(handle)
+        finally:
+            ended = cudart.cudaStreamEndCapture(handle)
+        if not done:
+            raise LessonError("TensorRT refused to run during the capture")
+        graph = succeed("cudaStreamEndCapture", ended)
+        try:
+            self._graph = succeed("cudaGraphInstantiate", cudart.cudaGraphInstantiate(graph, 0))
+        finally:
+            cudart.cudaGraphDestroy(graph)
+
+    def _graph_enqueue(self) -> Any:
+        """What to capture: a context of this slot's own, where TensorRT allows one, else the session's.
+
+        A graph is good as long as its context keeps its shapes, so other slots must not share it. Before
+        TensorRT 9 two contexts cannot share a profile of dynamic shapes: there the graph is captured again
+        after a change of shapes.
+        """
+        session = self.session
+        if session.can_share_profile:
+            context = self._graph_context or session.new_context()
+            self._set_shapes(context)
+            self._set_addresses(context)
+            self._graph_context = context
+            return context.execute_async_v3
+        self._bind()
+        self._stamp = session.shape_changes
+        return session.execute
+
+    def graph(self, stream: Any) -> None:
+        """Launch the captured `compute`; capture it first when needed; plain `compute` where it cannot be."""
+        if not self._graph_is_good() and (self._no_graph or not self.capture(stream)):
+            self.compute(stream)
+            return
+        code = backend.cudart.cudaGraphLaunch(self._graph, stream.handle)[0]
+        if code:
+            succeed("cudaGraphLaunch", (code,))
+
+    def _drop_graph(self) -> None:
+        if self._graph is not None:
+            backend.cudart.cudaGraphExecDestroy(self._graph)
+            self._graph = None
+
+    def free(self) -> None:
+        """Give everything back; the slot cannot be used any more. Harmless the second time."""
+        if self._closed:
+            return
+        self._closed = True
+        self._drop_graph()
+        self._graph_context = None
+        if self.session.bound is self:
+            self.session.bound = None
+        for buffer in (*self.inputs.values(), *self.outputs.values()):
+            buffer.close()
+        self._h2d, self._d2h = [], []
+        self.session.forget(self)
+
+
+def succeed(call: str, answer: tuple) -> Any:
+    """The value of a cudart answer, or a LessonError naming the call."""
+    code, *values = answer
+    if code:
+        raise LessonError(f"{call} failed: {getattr(code, 'name', code)}")
+    return values[0] if values else None
+
+
+def can_share_profile(engine: Any) -> bool:
+    """May two contexts use one profile? Before TensorRT 9 only when no input is dynamic."""
+    names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
+    dynamic = any(-1 in tuple(engine.get_tensor_shape(name)) for name in names)
+    return compat.version() >= (9, 0) or not dynamic
+
+
+def output_allocator(memory: Memory) -> Any:
+    """An IOutputAllocator with one growing block of `memory`; fetch(dtype) gives the output as an array."""
+
+    class Allocator(backend.trt.IOutputAllocator):
+        def __init__(self) -> None:
+            super().__init__()
+            self.block: tuple[int, Any] | None = None
+            self.shape: Shape = ()
+
+        def reallocate_output(self, tensor_name: str, memory_now: int, size: int, alignment: int) -> int:
+            if self.block is None or self.block[0] < size:
+                if self.block is not None:
+                    memory.give("device", *self.block)
+                self.block = memory.take("device", size)
+            return int(self.block[1])
+
+        def reallocate_output_async(
+            self, tensor_name: str, memory_now: int, size: int, alignment: int, stream: int
+        ) -> int:
+            return self.reallocate_output(tensor_name, memory_now, size, alignment)
+
+        def notify_shape(self, tensor_name: str, shape: Any) -> None:
+            self.shape = tuple(shape)
+
+        def fetch(self, dtype: np.dtype) -> np.ndarray:
+            found = np.empty(self.shape, dtype)
+            if found.size:
+                backend.cuda.memcpy_dtoh(found.reshape(-1).view(np.uint8), self.block[1])
+            return found
+
+        def release(self) -> None:
+            if self.block is not None:
+                memory.give("device", *self.block)
+                self.block = None
+
+    return Allocator()
