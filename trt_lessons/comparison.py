@@ -73,7 +73,7 @@ def compare(mine: str | None = None, theirs: str | None = None, lesson: str | No
     """This machine's recordings beside another's.
 
     mine, theirs: folder names such as "nvidia-h200_trt8.6.0"; None: this machine, and the other one that is
-    there. lesson: only this lesson. Raises RecordingError, naming the machines there are, when one is missing.
+    there. lesson: only this lesson. Raises RecordingError, naming the machines, when one is missing.
     """
     mine, theirs = _sides(mine, theirs)
     left, right = _measurements(mine, lesson), _measurements(theirs, lesson)

@@ -1,0 +1,315 @@
+"""Every figure: drawn from sample data, described in words, origin in its corner, opaque, nothing outside.
+
+TRT_LESSONS_GALLERY=<folder> keeps the pictures, to be looked at.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trt_lessons import plots
+from trt_lessons.measurement import Measurement
+from trt_lessons.provenance import Provenance
+
+H200 = Provenance("NVIDIA H200", "570", "12.9", "8.6.0", utc="2026-11-22T13:00:00Z")
+NOTE = "recorded on NVIDIA H200, TensorRT 8.6.0, 2026-11-22"
+
+
+def sample(compute=0.6, batch=8, h2d=0.2, d2h=0.01, enqueue=0.5, seed=0):
+    rng = np.random.default_rng(seed)
+    n = 800
+    series = {
+        "compute": compute * (1 + rng.gamma(2, 0.01, n)),
+        "enqueue": enqueue * (1 + rng.gamma(2, 0.02, n)),
+    }
+    series["h2d"], series["d2h"] = np.full(n, h2d), np.full(n, d2h)
+    series["latency"] = series["h2d"] + series["compute"] + series["d2h"]
+    events = []
+    for q in range(8):
+        start = q * compute
+        events.append(
+            [
+                start,
+                start + h2d,
+                start + compute,
+                start + 2 * compute,
+                start + 2 * compute,
+                start + 2 * compute + d2h,
+            ]
+        )
+    options = {"runner": "TensorRT", "transfers": True, "streams": 1}
+    return Measurement(series, batch / compute * 1000, batch, 0.5, options, H200, "recorded", events=events)
+
+
+def engines():
+    return {
+        "FP32": sample(2.19, seed=1),
+        "TF32": sample(1.43, seed=2),
+        "FP16": sample(0.97, seed=3),
+        "INT8": sample(0.71, seed=4),
+        "INT8, naive Q/DQ": sample(1.31, seed=5),
+    }
+
+
+LAYERS = [
+    "conv1",
+    "bn1",
+    "relu1",
+    "pool1",
+    "block1.conv1",
+    "block1.bn1",
+    "block1.relu",
+    "block1.conv2",
+    "block1.bn2",
+    "block1.add",
+    "block1.relu2",
+    "dropout",
+    "mean",
+    "flatten",
+    "fc",
+    "softmax",
+]
+ENGINE = [
+    ("conv1 + relu1", LAYERS[:3]),
+    ("pool1", ["pool1"]),
+    ("block1.conv1 + block1.relu", LAYERS[4:7]),
+    ("block1.conv2 + block1.add + block1.relu2", LAYERS[7:11]),
+    ("mean", ["mean"]),
+    ("fc", ["flatten", "fc"]),
+    ("softmax", ["softmax"]),
+    ("Reformatting CopyNode for Input Tensor 0", []),
+]
+STEPS = [
+    ("Load the model", "PyTorch to ONNX"),
+    ("Create builder and network", "parse the ONNX file"),
+    ("Build and optimize", "kernels are tried and timed; a plan comes out"),
+    ("Create the context", "addresses of inputs and outputs"),
+    ("Execute", "asynchronously, on a stream"),
+    ("Process results, clean up", "copy out, synchronize, free in order"),
+]
+OBJECTS = [
+    ("Logger", None, "hears everything; made first, dies last"),
+    ("Builder", "Logger", "knows this GPU"),
+    ("NetworkDefinition", "Builder", "layers and tensors"),
+    ("BuilderConfig", "Builder", "precision, memory"),
+    ("Runtime", "Logger", "loads plans"),
+    ("ICudaEngine", "Runtime", "weights on the GPU"),
+    ("IExecutionContext", "ICudaEngine", "activations, one a stream"),
+]
+
+
+def batches(scale):
+    return {b: sample(scale * (0.3 + 0.02 * b), b) for b in (1, 2, 4, 8, 16, 32, 64)}
+
+
+def widths(base, slope, low=1, high=16):
+    return {32 * i: base + slope * i for i in range(low, high + 1)}
+
+
+FIGURES = {
+    "latency_distribution": lambda: plots.latency_distribution(engines()),
+    "latency_distribution_one": lambda: plots.latency_distribution({"FP16": sample()}),
+    "latency_distribution_wide": lambda: plots.latency_distribution(
+        {"GPU": sample(0.05), "CPU": sample(3.0)}
+    ),
+    "where_time_goes": lambda: plots.where_time_goes(sample()),
+    "where_time_goes_small": lambda: plots.where_time_goes(sample(h2d=0.01, enqueue=0.02)),
+    "timeline": lambda: plots.timeline(sample(h2d=0.35, d2h=0.15)),
+    "batch_scaling": lambda: plots.batch_scaling(
+        {"FP32": batches(2), "FP16": batches(1), "FP16, graph": batches(0.8)}
+    ),
+    "batch_scaling_one": lambda: plots.batch_scaling(batches(1)),
+    "latency_over_shape": lambda: plots.latency_over_shape(
+        {
+            "static 512": dict.fromkeys(range(32, 513, 32), 0.5),
+            "wide": widths(0.12, 0.026),
+            "narrow": widths(0.1, 0.024, 1, 4),
+            "three profiles": widths(0.1, 0.0243),
+        },
+        {"wide": (32, 256, 512), "narrow": (32, 96, 128), "three: long": (288, 416, 512)},
+        note=NOTE,
+    ),
+    "precision": lambda: plots.precision(
+        [
+            ("FP32", 2.19, 0, 11.2e6),
+            ("TF32", 1.43, 8e-4, 11.2e6),
+            ("FP16", engines()["FP16"], 3.9e-3, 5.7e6),
+            {"name": "INT8", "latency": 0.71, "error": 0.041, "size": 3.1e6},
+        ],
+        note=NOTE,
+    ),
+    "build_time_vs_level": lambda: plots.build_time_vs_level(
+        [(0, 16.0, 0.813), (1, 22, 0.76), (2, 31, 0.72), (3, 70, 0.69), (4, 140, 0.685), (5, 320, 0.68)],
+        note=NOTE,
+    ),
+    "accuracy_vs_latency": lambda: plots.accuracy_vs_latency(
+        [
+            ("FP32", 2.19, 0.9911),
+            ("TF32", 1.43, 0.9911),
+            ("FP16", 0.97, 0.9911),
+            ("INT8", 0.71, 0.9889),
+            ("INT8, naive", 1.31, 0.9822),
+        ],
+        note=NOTE,
+    ),
+    "roofline": lambda: plots.roofline(
+        [
+            ("ResNet-50 FP16, batch 8", 62, 110),
+            ("ResNet-50 FP32, batch 8", 31, 33),
+            ("BERT FP16", 240, 310),
+            ("softmax", 0.8, 2.3),
+        ],
+        4100,
+        {"FP16": 690, "TF32": 360},
+        note=NOTE,
+    ),
+    "layer_times": lambda: plots.layer_times(
+        {f"block{i}.conv{j} + block{i}.relu{j}": 0.08 / (i + j) for i in range(1, 7) for j in (1, 2, 3)},
+        whole_ms=0.41,
+        note=NOTE,
+    ),
+    "fusion": lambda: plots.fusion(LAYERS, ENGINE, note=NOTE),
+    "bars": lambda: plots.bars(
+        {"build": 35800, "deserialize": 61, "first inference": 4.4, "inference": 0.586},
+        log=True,
+        note=NOTE,
+        title="Cold start: the build is nearly everything",
+    ),
+    "lines": lambda: plots.lines(
+        {
+            "without a graph": {1: 0.57, 2: 0.57, 4: 0.58, 8: 0.59, 16: 0.75, 32: 1.2},
+            "with a graph": {1: 0.21, 2: 0.24, 4: 0.33, 8: 0.5, 16: 0.73, 32: 1.19},
+        },
+        xlabel="batch",
+        ylabel="latency, median ms",
+        title="Below batch 16 the host is the limit",
+        note=NOTE,
+        log_x=True,
+    ),
+    "ablation": lambda: plots.ablation(
+        [
+            ("everything on", 0.586),
+            ("level 0", 0.813),
+            ("no FP16", 1.03),
+            ("no timing cache", 0.586),
+            ("2:4 sparsity", 0.55),
+            ("workspace 8 MiB", 0.64),
+        ],
+        note=NOTE,
+    ),
+    "compare": lambda: plots.compare(
+        [
+            ("digits_fp32", 0.31, 0.12),
+            ("digits_fp16", 0.16, 0.08),
+            ("resnet50_fp16_b8", 1.9, 0.586),
+            ("bert_b1", 2.2, 0.9),
+        ],
+        mine="NVIDIA L4, TensorRT 11.4.0, 2026-11-25",
+        theirs="NVIDIA H200, TensorRT 8.6.0, 2026-11-22",
+    ),
+    "digits": lambda: plots.digits(
+        digit_images(), [i % 10 for i in range(19)] + [4], [i % 10 for i in range(20)]
+    ),
+    "flow_chart": lambda: plots.flow_chart(STEPS, title="Inference in six steps"),
+    "flow_chart_four": lambda: plots.flow_chart([s[0] for s in STEPS[:4]], title="Four steps", columns=4),
+    "ownership": lambda: plots.ownership(OBJECTS),
+}
+
+
+def digit_images():
+    from sklearn.datasets import load_digits
+
+    return load_digits().images[:20, None]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figure(name):
+    fig = FIGURES[name]()
+    assert len(plots.alt(fig)) > 40 and fig.title and fig.title in repr(fig)
+    picture = fig.png()
+    folder = os.environ.get("TRT_LESSONS_GALLERY")
+    if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        (Path(folder) / f"{name}.png").write_bytes(picture)
+    pixels = read(picture)
+    assert pixels.shape[2] == 3 or (pixels[..., 3] == 1).all(), "the background is opaque"
+    edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])[:, :3]
+    assert (edge > 0.99).all(), "something touches the border of the picture"
+    grey = pixels[..., :3].mean(axis=2)
+    assert 0.0005 < (grey < 0.9).mean() < 0.75
+    inside_the_figure(fig)
+
+
+def read(picture):
+    from matplotlib.image import imread
+
+    return imread(io.BytesIO(picture), format="png")
+
+
+def inside_the_figure(fig):
+    """No text is cut by the border, and no two texts of one axes lie over each other."""
+    from matplotlib.text import Text
+
+    fig.canvas.draw()
+    renderer = fig.canvas.get_renderer()
+    width, height = fig.bbox.width, fig.bbox.height
+    unseen = {id(t) for axes in fig.axes for axis in (axes.xaxis, axes.yaxis) for t in out_of_view(axis)}
+    texts = [t for t in fig.findobj(Text) if t.get_visible() and t.get_text().strip() and id(t) not in unseen]
+    boxes = [(t.get_text(), t.get_window_extent(renderer)) for t in texts]
+    for text, box in boxes:
+        assert box.x0 >= -1 and box.y0 >= -1 and box.x1 <= width + 1 and box.y1 <= height + 1, (
+            f"cut: {text!r}"
+        )
+    for i, (text, box) in enumerate(boxes):
+        for other, second in boxes[i + 1 :]:
+            wide = min(box.x1, second.x1) - max(box.x0, second.x0)
+            tall = min(box.y1, second.y1) - max(box.y0, second.y0)
+            assert wide <= 2 or tall <= 3, f"{text!r} lies over {other!r}"
+
+
+def out_of_view(axis):
+    """Labels of ticks beyond the axis' limits: they exist and are never drawn."""
+    low, high = sorted(axis.get_view_interval())
+    pad = 1e-9 * (high - low)
+    for tick in [*axis.get_major_ticks(), *axis.get_minor_ticks()]:
+        if not low - pad <= tick.get_loc() <= high + pad or not axis.axes.axison:
+            yield tick.label1
+
+
+def test_notebook_form():
+    fig = plots.where_time_goes(sample())
+    data, about = fig._repr_mimebundle_()
+    assert data["text/plain"] == f"<Figure: {fig.title}>"
+    assert about["image/png"]["alt"] == plots.alt(fig) and NOTE in plots.alt(fig)
+    assert data["image/png"].startswith("iVBORw0KGgo")
+
+
+def test_same_data_same_picture():
+    assert FIGURES["timeline"]().png() == FIGURES["timeline"]().png()
+
+
+def test_origin_is_found_in_what_is_drawn():
+    assert plots.note_of(engines()) == NOTE
+    assert plots.note_of([sample(), "x"], "y") == f"{NOTE}; y"
+    live = sample()
+    live.source = "interpreter"
+    assert plots.note_of(live, sample()) == f"onnxruntime on this CPU, not TensorRT; {NOTE}"
+    assert plots.note_of(None) == ""
+
+
+def test_saved_picture_holds_its_description(tmp_path):
+    from PIL import Image
+
+    path = plots.save(FIGURES["bars"](), tmp_path / "bars.png")
+    assert "build: 35,800 ms" in Image.open(path).text["Description"]
+
+
+def test_no_warnings_reach_the_notebook(recwarn):
+    for make in FIGURES.values():
+        make().png()
+    assert [str(w.message) for w in recwarn] == []

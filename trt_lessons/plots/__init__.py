@@ -1,0 +1,38 @@
+"""Figures, one function a question. Each returns the figure; the last line of a cell shows it.
+
+`note` is where the numbers come from: text, a Measurement, a Recorded, or a list of them. Functions that are
+given Measurements find it themselves. Introduced in lesson 00.
+"""
+
+from __future__ import annotations
+
+from .build import accuracy_vs_latency, build_time_vs_level, precision, roofline
+from .drawings import digits, flow_chart, ownership
+from .general import ablation, bars, compare, lines
+from .inside import fusion, layer_times
+from .latency import batch_scaling, latency_distribution, latency_over_shape, timeline, where_time_goes
+from .style import alt, note_of, save
+
+__all__ = [
+    "ablation",
+    "accuracy_vs_latency",
+    "alt",
+    "bars",
+    "batch_scaling",
+    "build_time_vs_level",
+    "compare",
+    "digits",
+    "flow_chart",
+    "fusion",
+    "latency_distribution",
+    "latency_over_shape",
+    "layer_times",
+    "lines",
+    "note_of",
+    "ownership",
+    "precision",
+    "roofline",
+    "save",
+    "timeline",
+    "where_time_goes",
+]

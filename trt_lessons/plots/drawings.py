@@ -1,0 +1,188 @@
+"""Pictures that hold no measurement: digits, flow charts, who owns what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import style
+
+
+def digits(
+    images: Any,
+    predictions: Sequence[Any],
+    labels: Sequence[Any] | None = None,
+    *,
+    columns: int = 10,
+    most: int = 40,
+    title: str | None = None,
+    note: Any = None,
+) -> style.LessonFigure:
+    """What did the network read? A grid of images [n, 1, h, w] or [n, h, w]; wrong answers are framed."""
+    pictures = np.asarray(images, dtype=np.float32)[:most]
+    pictures = pictures.reshape(len(pictures), *pictures.shape[-2:])
+    rows = -(-len(pictures) // columns)
+    fig, axes = style.new(rows, columns, height=0.75 + 0.9 * rows, squeeze=False)
+    right = 0
+    for i, axis in enumerate(axes.ravel()):
+        axis.set_xticks([])
+        axis.set_yticks([])
+        axis.spines[:].set_visible(False)
+        if i >= len(pictures):
+            continue
+        axis.imshow(pictures[i], cmap="gray_r", interpolation="nearest")
+        answer = str(predictions[i])
+        wrong = labels is not None and answer != str(labels[i])
+        right += not wrong
+        axis.set_title(
+            f"{answer}, not {labels[i]}" if wrong else answer, fontsize=9.5 if wrong else 11, pad=3
+        )
+        if wrong:
+            axis.spines[:].set(visible=True, color=style.COLORS[2], linewidth=2.5, linestyle="--")
+    count = len(pictures)
+    found = (
+        f"{right} of {count} digits read rightly"
+        if labels is not None
+        else f"{count} digits and their readings"
+    )
+    words = "Read: " + " ".join(str(p) for p in list(predictions)[:count])
+    if labels is not None:
+        words += "; true: " + " ".join(str(x) for x in list(labels)[:count])
+    return style.finish(fig, title or found, note, f"{found}. {words}")
+
+
+def flow_chart(
+    steps: Sequence[Any], *, title: str, columns: int = 3, note: Any = None, alt: str | None = None
+) -> style.LessonFigure:
+    """In which order? Steps: text, or (name, what it does); boxes in rows of `columns`, with arrows."""
+    pairs = [(s, "") if isinstance(s, str) else (s[0], s[1]) for s in steps]
+    columns = min(columns, len(pairs))
+    rows = -(-len(pairs) // columns)
+    wrapped = [(_wrap(name, 66 // columns), _wrap(text, 76 // columns)) for name, text in pairs]
+    most = max(a.count("\n") + b.count("\n") + 1 + bool(b) for a, b in wrapped)
+    tall = 0.26 + 0.18 * most
+    fig, axis = style.new(height=0.55 + rows * (tall + 0.4))
+    axis.set_xlim(0, columns)
+    axis.set_ylim(rows * (tall + 0.4), 0)
+    axis.axis("off")
+    centres = []
+    for i, (name, text) in enumerate(wrapped):
+        row, column = divmod(i, columns)
+        x, y = column + 0.5, row * (tall + 0.4) + tall / 2 + 0.05
+        centres.append((x, y))
+        _box(axis, x, y, 0.84, tall, f"{i + 1}. {name}", text)
+    for i in range(len(centres) - 1):
+        _arrow_between(axis, centres[i], centres[i + 1], tall)
+    words = alt or "Steps in order: " + "; ".join(
+        f"{i + 1}. {a} {b}".strip() for i, (a, b) in enumerate(pairs)
+    )
+    return style.finish(fig, title, note, words)
+
+
+def _wrap(text: str, width: int) -> str:
+    import textwrap
+
+    return "\n".join(textwrap.fill(part, width) for part in text.split("\n"))
+
+
+def _box(axis: Any, x: float, y: float, wide: float, tall: float, name: str, text: str) -> None:
+    from matplotlib.patches import FancyBboxPatch
+
+    patch = FancyBboxPatch(
+        (x - wide / 2, y - tall / 2),
+        wide,
+        tall,
+        boxstyle="round,pad=0,rounding_size=0.05",
+        facecolor="#f3f6f8",
+        edgecolor=style.COLORS[0],
+        linewidth=1.4,
+    )
+    axis.add_patch(patch)
+    if not text:
+        axis.text(x, y, name, ha="center", va="center", fontsize=10, fontweight="bold")
+        return
+    lines = name.count("\n") + 1
+    axis.text(x, y - tall / 2 + 0.08, name, ha="center", va="top", fontsize=10, fontweight="bold")
+    axis.text(x, y - tall / 2 + 0.12 + 0.185 * lines, text, ha="center", va="top", fontsize=9)
+
+
+def _arrow_between(axis: Any, a: tuple[float, float], b: tuple[float, float], tall: float) -> None:
+    look = {"arrowstyle": "-|>", "color": style.INK, "linewidth": 1.4, "shrinkA": 0, "shrinkB": 0}
+    if abs(a[1] - b[1]) < 1e-6:
+        axis.annotate("", (b[0] - 0.42, b[1]), (a[0] + 0.42, a[1]), arrowprops=look)
+        return
+    middle = (a[1] + b[1]) / 2
+    xs, ys = [a[0], a[0], b[0], b[0]], [a[1] + tall / 2, middle, middle, b[1] - tall / 2 - 0.1]
+    axis.plot(xs, ys, color=style.INK, linewidth=1.4)
+    axis.annotate("", (b[0], b[1] - tall / 2), (b[0], b[1] - tall / 2 - 0.12), arrowprops=look)
+
+
+def ownership(
+    objects: Sequence[Any], *, title: str = "Who makes whom, and who must outlive whom", note: Any = None
+) -> style.LessonFigure:
+    """Which object comes from which? Rows (name, maker or None, what it holds); arrows from maker to made."""
+    rows = [
+        (*o, *[""] * (3 - len(o)))
+        if not isinstance(o, Mapping)
+        else (o["name"], o.get("owner"), o.get("note", ""))
+        for o in objects
+    ]
+    depth = {name: 0 for name, _, _ in rows}
+    for name, owner, _ in rows:
+        depth[name] = depth.get(owner, -1) + 1 if owner else 0
+    columns = max(depth.values()) + 1
+    place, used = {}, 0
+    for name in _tree_order(rows):
+        place[name] = (depth[name], used)
+        used += 1
+    fig, axis = style.new(height=0.9 + 0.62 * used)
+    axis.set_xlim(0, columns + 1.1)
+    axis.set_ylim(used - 0.45, -0.55)
+    axis.axis("off")
+    for name, owner, text in rows:
+        column, row = place[name]
+        look = {
+            "boxstyle": "round,pad=0.35",
+            "facecolor": "#f3f6f8",
+            "edgecolor": style.COLORS[0],
+            "linewidth": 1.4,
+        }
+        x = 0.1 + column * 0.62
+        drawn = axis.text(x, row, name, va="center", fontsize=10, fontweight="bold", bbox=look, zorder=3)
+        axis.annotate(
+            text,
+            (1, 0.5),
+            xycoords=drawn,
+            xytext=(14, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=9.5,
+            color=style.INK,
+        )
+        if owner:
+            _, above = place[owner]
+            bend = x - 0.3
+            axis.plot(
+                [bend, bend, x - 0.12], [above + 0.28, row, row], color=style.INK, linewidth=1.3, zorder=1
+            )
+            axis.annotate(
+                "", (x - 0.06, row), (x - 0.16, row), arrowprops={"arrowstyle": "-|>", "color": style.INK}
+            )
+    words = "; ".join(f"{n} is made by {o}" if o else f"{n} stands alone" for n, o, _ in rows)
+    return style.finish(fig, title, note, words)
+
+
+def _tree_order(rows: Sequence[tuple[Any, ...]]) -> list[str]:
+    """Names so that everything follows its maker, made things before the next maker."""
+    order: list[str] = []
+
+    def add(owner: Any) -> None:
+        for name, maker, _ in rows:
+            if maker == owner and name not in order:
+                order.append(name)
+                add(name)
+
+    add(None)
+    return order

@@ -1,0 +1,178 @@
+"""Bars, lines, ablations, and two machines side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from . import style
+
+
+def _pairs(rows: Any) -> list[tuple[str, float]]:
+    pairs = rows.items() if isinstance(rows, Mapping) else rows
+    return [(str(k), float(v.median()) if hasattr(v, "series") else float(v)) for k, v in pairs]
+
+
+def bars(
+    rows: Mapping[str, Any] | Sequence[tuple[str, Any]],
+    *,
+    unit: str = "ms",
+    log: bool = False,
+    title: str | None = None,
+    note: Any = None,
+) -> style.LessonFigure:
+    """How large is each? Rows (label, number or Measurement); log: a logarithmic scale for wide ranges."""
+    pairs = _pairs(rows)
+    fig, axis = style.new(height=1.5 + 0.36 * len(pairs))
+    if log:
+        axis.set_xscale("log")
+        low = min(v for _, v in pairs if v > 0)
+        axis.set_xlim(low / 2, max(v for _, v in pairs) * 6)
+    style.bar_row(
+        axis, [k for k, _ in pairs], [v for _, v in pairs], [f"{style.number(v)} {unit}" for _, v in pairs]
+    )
+    axis.set_xlabel(unit + (" (logarithmic)" if log else ""))
+    words = "; ".join(f"{k}: {style.number(v)} {unit}" for k, v in pairs)
+    least = min(pairs, key=lambda p: p[1])
+    return style.finish(
+        fig, title or f"{least[0]} is the smallest: {style.number(least[1])} {unit}", note or rows, words
+    )
+
+
+def lines(
+    series: Mapping[str, Mapping[float, float]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    title: str,
+    note: Any = None,
+    log_x: bool = False,
+    log_y: bool = False,
+) -> style.LessonFigure:
+    """How does one thing follow another? {label: {x: y}}, labelled at the lines' ends."""
+    fig, axis = style.new(height=3.6)
+    if log_x:
+        axis.set_xscale("log", base=2)
+    if log_y:
+        axis.set_yscale("log")
+    for i, (_, points) in enumerate(series.items()):
+        xs = sorted(points)
+        look = {"color": style.color(i), "marker": style.MARKERS[i % 8], "linestyle": style.LINES[i % 8]}
+        axis.plot(xs, [points[x] for x in xs], markersize=6, **look)
+    ticks = sorted({x for points in series.values() for x in points})
+    if len(ticks) <= 10:
+        axis.set_xticks(ticks, [f"{x:g}" for x in ticks])
+        axis.minorticks_off()
+    if not log_y:
+        axis.set_ylim(0, axis.get_ylim()[1] * 1.05)
+    left, right = axis.get_xlim()
+    axis.set_xlim(left, right * (right / left) ** 0.3 if log_x else right + 0.26 * (right - left))
+    style.end_labels(
+        axis, [(max(p), p[max(p)], k, style.color(i)) for i, (k, p) in enumerate(series.items())], gap=0.1
+    )
+    axis.set_xlabel(xlabel)
+    axis.set_ylabel(ylabel)
+    axis.grid(True)
+    words = "; ".join(
+        f"{k}: " + ", ".join(f"{x:g}: {style.number(p[x])}" for x in sorted(p)) for k, p in series.items()
+    )
+    return style.finish(fig, title, note, f"{ylabel} against {xlabel}. {words}")
+
+
+def ablation(
+    rows: Mapping[str, Any] | Sequence[tuple[str, Any]],
+    *,
+    unit: str = "ms",
+    title: str | None = None,
+    note: Any = None,
+) -> style.LessonFigure:
+    """Which setting matters? The first row is the baseline; the others are changes of it, (label, value)."""
+    (base_label, base), *others = _pairs(rows)
+    others.sort(key=lambda p: -abs(p[1] - base))
+    fig, axis = style.new(height=1.6 + 0.38 * len(others))
+    changes = [100 * (v - base) / base for _, v in others]
+    for i, change in enumerate(changes):
+        slower = change >= 0
+        axis.barh(
+            i,
+            change,
+            color=style.COLORS[1 if slower else 0],
+            hatch="//" if slower else "",
+            edgecolor=style.PAPER,
+            height=0.6,
+        )
+        text = f"{change:+.1f} %  ({style.number(others[i][1])} {unit})"
+        axis.annotate(
+            text,
+            (change, i),
+            xytext=(5 if slower else -5, 0),
+            textcoords="offset points",
+            va="center",
+            ha="left" if slower else "right",
+            fontsize=9.5,
+        )
+    axis.axvline(0, color=style.INK, linewidth=1.2)
+    reach = max([abs(c) for c in changes] + [1.0])
+    low, high = min([*changes, 0]), max([*changes, 0])
+    axis.set_xlim(
+        low - (0.55 * reach if low < 0 else 0.1 * reach), high + (0.55 * reach if high > 0 else 0.1 * reach)
+    )
+    axis.set_yticks(range(len(others)), [k for k, _ in others])
+    axis.invert_yaxis()
+    axis.spines[["left"]].set_visible(False)
+    axis.tick_params(axis="y", length=0)
+    axis.set_xlabel(f"change against “{base_label}” ({style.number(base)} {unit}), %; left is less")
+    top = others[0]
+    found = title or f"“{top[0]}” matters most: {changes[0]:+.0f} %"
+    words = f"Baseline {base_label}: {base:.4f} {unit}. "
+    words += "; ".join(f"{k}: {v:.4f} {unit}" for k, v in others)
+    return style.finish(fig, found, note or rows, words)
+
+
+def compare(
+    rows: Sequence[tuple[str, float, float]],
+    *,
+    mine: str,
+    theirs: str,
+    title: str | None = None,
+    most: int = 25,
+) -> style.LessonFigure:
+    """My GPU or the recorded one? Rows (name, mine ms, theirs ms); a line a measurement, two points on it."""
+    shown = list(rows)[:most]
+    fig, axis = style.new(height=1.9 + 0.32 * len(shown))
+    axis.set_xscale("log")
+    values = [v for row in shown for v in row[1:]]
+    low, high = min(values), max(values)
+    axis.set_xlim(low / 1.35, high * 2.6)
+    for i, (_, a, b) in enumerate(shown):
+        axis.plot([a, b], [i, i], color=style.MUTED, linewidth=1.4, zorder=1)
+        axis.plot([a], [i], marker="o", color=style.COLORS[0], markersize=9, linestyle="none")
+        axis.plot(
+            [b],
+            [i],
+            marker="s",
+            color=style.PAPER,
+            markeredgecolor=style.COLORS[2],
+            markersize=8,
+            markeredgewidth=2,
+            linestyle="none",
+        )
+        axis.annotate(
+            f"{b / a:.2f}x",
+            (max(a, b), i),
+            xytext=(9, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=9.5,
+        )
+    axis.set_yticks(range(len(shown)), [style.shorten(r[0], 34) for r in shown], fontsize=9)
+    axis.set_ylim(len(shown) - 0.4, -0.6)
+    axis.grid(axis="x")
+    axis.spines[["left"]].set_visible(False)
+    axis.tick_params(axis="y", length=0)
+    axis.set_xlabel(f"compute, median ms (logarithmic)\n● mine: {mine}\n□ theirs: {theirs}")
+    ratios = sorted(b / a for _, a, b in shown)
+    middle = ratios[len(ratios) // 2]
+    found = title or f"In the median, mine is {middle:.2f} times as fast as theirs"
+    words = "; ".join(f"{n}: {a:.4f} against {b:.4f} ms" for n, a, b in shown)
+    return style.finish(fig, found, None, f"mine: {mine}; theirs: {theirs}. {words}")

@@ -1,0 +1,103 @@
+"""What is inside an engine: time a layer, and what fusion made of the network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from . import style
+
+
+def layer_times(
+    rows: Sequence[tuple[str, float]] | Mapping[str, float],
+    *,
+    whole_ms: float | None = None,
+    most: int = 15,
+    title: str | None = None,
+    note: Any = None,
+) -> style.LessonFigure:
+    """Which layers take the time? Rows (layer, ms); whole_ms: the engine's own latency, for the caveat."""
+    found = sorted(rows.items() if isinstance(rows, Mapping) else rows, key=lambda r: -r[1])
+    total = sum(r[1] for r in found) or 1.0
+    shown = [(style.shorten(str(name), 44), value) for name, value in found[:most]]
+    rest = found[most:]
+    if rest:
+        shown.append((f"{len(rest)} more layers", sum(r[1] for r in rest)))
+    fig, axis = style.new(height=1.5 + 0.27 * len(shown))
+    texts = [f"{style.number(v)} ms, {100 * v / total:.0f} %" for _, v in shown]
+    style.bar_row(axis, [r[0] for r in shown], [r[1] for r in shown], texts)
+    axis.tick_params(axis="y", labelsize=8.5)
+    words = f"ms a layer; the sum is {style.ms(total)}"
+    if whole_ms is not None:
+        words += f", the engine takes {style.ms(whole_ms)}"
+    axis.set_xlabel(words)
+    half, count = 0.0, 0
+    for _, value in found:
+        half, count = half + value, count + 1
+        if half >= total / 2:
+            break
+    head = f"{count} of {len(found)} layers take half of the time"
+    return style.finish(
+        fig,
+        title or head,
+        note,
+        f"Time a layer. {words}. " + "; ".join(f"{name}: {value:.4f} ms" for name, value in found[:most]),
+    )
+
+
+def fusion(
+    network: Sequence[str],
+    engine: Sequence[tuple[str, Sequence[str]]],
+    *,
+    most: int = 40,
+    title: str | None = None,
+    note: Any = None,
+) -> style.LessonFigure:
+    """What did fusion do? Network layers on the left, engine layers on the right, lines where one became part
+    of the other. engine: (engine layer, [network layers in it]). Network layers with no line were removed or
+    folded into constants."""
+    left = list(network)[:most]
+    inside = {name: i for i, (_, origins) in enumerate(engine) for name in origins}
+    right = [
+        (i, e) for i, e in enumerate(engine) if set(e[1]) & set(left) or (not e[1] and len(network) <= most)
+    ]
+    fig, axis = style.new(height=1.2 + 0.235 * max(len(left), len(right), 6))
+    step = len(left) / max(len(right), 1)
+    places = {i: (row + 0.5) * step - 0.5 for row, (i, _) in enumerate(right)}
+    for row, name in enumerate(left):
+        axis.text(0.36, row, style.shorten(name, 34), ha="right", va="center", fontsize=8.5)
+        i = inside.get(name)
+        if i in places:
+            look = {"color": style.color(i), "linestyle": style.LINES[i % 3], "linewidth": 1.6}
+            axis.plot([0.37, 0.43, 0.57, 0.63], [row, row, places[i], places[i]], **look)
+        else:
+            axis.plot([0.37, 0.40], [row, row], color=style.MUTED, linewidth=1)
+            axis.text(0.405, row, "gone", fontsize=8, va="center", color=style.MUTED)
+    for i, (name, origins) in right:
+        text = f"{style.shorten(name, 38)}" + (f"  ({len(origins)})" if len(origins) > 1 else "")
+        look = {
+            "facecolor": style.PAPER,
+            "edgecolor": style.color(i),
+            "boxstyle": "round,pad=0.2",
+            "linewidth": 1.4,
+        }
+        axis.text(0.64, places[i], text, ha="left", va="center", fontsize=8.5, bbox=look)
+    axis.set_xlim(0, 1)
+    axis.set_ylim(len(left) - 0.3, -1.6)
+    axis.axis("off")
+    axis.text(0.36, -1.1, f"network: {len(network)} layers", ha="right", fontweight="bold", fontsize=9.5)
+    axis.text(0.64, -1.1, f"engine: {len(engine)} layers", ha="left", fontweight="bold", fontsize=9.5)
+    if len(network) > most:
+        axis.text(
+            0.36,
+            len(left) - 0.4,
+            f"… {len(network) - most} more",
+            ha="right",
+            fontsize=8.5,
+            color=style.MUTED,
+        )
+    head = f"{len(network)} network layers became {len(engine)} engine layers"
+    words = "; ".join(
+        f"{name} holds {', '.join(origins) or 'no network layer'}" for name, origins in engine[:most]
+    )
+    return style.finish(fig, title or head, note, f"{head}. {words}")

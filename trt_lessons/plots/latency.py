@@ -1,0 +1,294 @@
+"""How long: distributions, parts of a query, streams, batch and shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..measurement import WORDS, Measurement
+from . import style
+
+
+def latency_distribution(
+    measurements: Mapping[str, Measurement],
+    kind: str = "compute",
+    *,
+    title: str | None = None,
+    note: Any = None,
+) -> style.LessonFigure:
+    """How are the query times spread? One row a measurement, with median, p90 and p99 marked. ms."""
+    fig, axis = style.new(height=1.5 + 0.75 * len(measurements))
+    low = min(float(m.samples(kind).min()) for m in measurements.values())
+    high = max(max(m.percentile(99, kind) * 1.04, m.median(kind)) for m in measurements.values())
+    log = high / low > 8
+    axis.set_xscale("log" if log else "linear")
+    pad = (high - low) * 0.03 + 1e-6
+    axis.set_xlim(
+        low * 0.9 if log else max(low - pad, 0), high * (1.25 if log else 1) + (0 if log else 3 * pad)
+    )
+    beyond = 0
+    for i, m in enumerate(measurements.values()):
+        beyond += _distribution_row(axis, i, m, kind)
+    axis.set_yticks(range(len(measurements)), list(measurements))
+    axis.set_ylim(len(measurements) - 0.45, -0.85)
+    axis.spines[["left"]].set_visible(False)
+    axis.tick_params(axis="y", length=0)
+    axis.grid(axis="x")
+    tail = f"; {beyond} slower samples lie outside" if beyond else ""
+    axis.set_xlabel(f"{WORDS[kind]} of one query, ms (ticks: median, p90, p99{tail})")
+    parts = [
+        f"{k}: median {m.median(kind):.4f}, p99 {m.percentile(99, kind):.4f} ms"
+        for k, m in measurements.items()
+    ]
+    found = title or _fastest(measurements, kind)
+    return style.finish(
+        fig, found, note or measurements, f"Distribution of {WORDS[kind]} time. " + "; ".join(parts)
+    )
+
+
+def _distribution_row(axis: Any, i: int, m: Measurement, kind: str) -> int:
+    samples = m.samples(kind)
+    left, right = axis.get_xlim()
+    log = axis.get_xscale() == "log"
+    edges = np.geomspace(left, right, 161) if log else np.linspace(left, right, 161)
+    counts, edges = np.histogram(samples, edges)
+    heights = counts / max(counts.max(), 1) * 0.62
+    axis.stairs(i - heights, edges, baseline=i, fill=True, facecolor=style.color(i), edgecolor=style.color(i))
+    axis.plot([left, right], [i, i], color=style.MUTED, linewidth=0.6)
+    marks = {p: m.median(kind) if p == 50 else m.percentile(p, kind) for p in (50, 90, 99)}
+    for p, at in marks.items():
+        length = 0.22 if p == 50 else 0.15
+        axis.plot([at, at], [i, i + length], color=style.INK, linewidth=2.4 if p == 50 else 1.2)
+    text = "  ".join(f"{'median' if p == 50 else f'p{p}'} {style.number(at)}" for p, at in marks.items())
+    low, high = np.log([left, right]) if log else (left, right)
+    share = ((np.log(marks[50]) if log else marks[50]) - low) / (high - low)
+    full = np.flatnonzero(counts)
+    on_left = share > 0.5
+    beside = edges[full[0]] if on_left else edges[full[-1] + 1]
+    axis.annotate(
+        text,
+        (beside, i - 0.25),
+        xytext=(-9 if on_left else 9, 0),
+        textcoords="offset points",
+        ha="right" if on_left else "left",
+        va="center",
+        fontsize=9,
+        bbox={"facecolor": style.PAPER, "edgecolor": "none", "pad": 1.5},
+    )
+    return int((samples > right).sum())
+
+
+def _fastest(measurements: Mapping[str, Measurement], kind: str) -> str:
+    if len(measurements) == 1:
+        (m,) = measurements.values()
+        return f"Half of the queries take {style.ms(m.median(kind))} or less"
+    best = min(measurements, key=lambda k: measurements[k].median(kind))
+    worst = max(measurements, key=lambda k: measurements[k].median(kind))
+    times = measurements[worst].median(kind) / measurements[best].median(kind)
+    return f"{best} is {style.number(times)} times as fast as {worst} (medians)"
+
+
+def where_time_goes(
+    measurement: Measurement, *, title: str | None = None, note: Any = None
+) -> style.LessonFigure:
+    """Where does a query's time go: copy in, compute, copy out, and the host's enqueue? Medians, ms."""
+    fig, axis = style.new(height=2.5)
+    kinds = [k for k in ("h2d", "compute", "d2h") if k in measurement.series]
+    medians = {k: measurement.median(k) for k in [*kinds, "enqueue"]}
+    whole = sum(medians[k] for k in kinds)
+    right = max(whole, medians["enqueue"])
+    left = 0.0
+    for i, kind in enumerate(kinds):
+        _piece(axis, 0, left, medians[kind], i, right, WORDS[kind])
+        left += medians[kind]
+    _piece(axis, 1, 0, medians["enqueue"], 3, right, "enqueue")
+    axis.set_yticks([0, 1], ["GPU", "host"])
+    axis.set_ylim(1.5, -0.75)
+    axis.set_xlim(0, right * 1.02)
+    axis.set_xlabel("ms, medians")
+    axis.spines[["left"]].set_visible(False)
+    axis.tick_params(axis="y", length=0)
+    largest = max(kinds, key=lambda k: medians[k])
+    found = f"{100 * medians[largest] / whole:.0f} % of the GPU's time for a query is {WORDS[largest]}"
+    words = ", ".join(f"{WORDS[k]} {medians[k]:.4f} ms" for k in medians)
+    return style.finish(fig, title or found, note or measurement, f"Parts of one query: {words}.")
+
+
+def _piece(axis: Any, row: int, left: float, width: float, i: int, right: float, word: str) -> None:
+    face = style.color(i)
+    axis.barh(row, width, left=left, color=face, edgecolor=style.PAPER, height=0.5)
+    middle = left + width / 2
+    if width > 0.16 * right:
+        text = f"{word}\n{style.ms(width)}"
+        axis.text(middle, row, text, ha="center", va="center", fontsize=9.5, color=style.ink_on(face))
+        return
+    at_end = left + width > 0.8 * right
+    axis.annotate(
+        f"{word} {style.ms(width)}",
+        (middle, row - 0.25),
+        xytext=(right if at_end else left, row - 0.55),
+        ha="right" if at_end else "left",
+        va="center",
+        fontsize=9.5,
+        arrowprops={"arrowstyle": "-", "color": style.MUTED},
+    )
+
+
+def timeline(
+    rows: Sequence[tuple[str, Any, float, float]] | Measurement, *, title: str | None = None, note: Any = None
+) -> style.LessonFigure:
+    """What runs when? Rows (stream, query, start ms, end ms), or a Measurement; one lane a stream."""
+    origin = rows if isinstance(rows, Measurement) else None
+    spans = rows.timeline() if isinstance(rows, Measurement) else list(rows)
+    streams = list(dict.fromkeys(row[0] for row in spans))
+    queries = list(dict.fromkeys(row[1] for row in spans))
+    fig, axis = style.new(height=1.4 + 0.5 * len(streams))
+    right = max(row[3] for row in spans)
+    for stream, query, start, end in spans:
+        face, lane = style.color(queries.index(query)), streams.index(stream)
+        axis.barh(
+            lane, end - start, left=start, height=0.62, color=face, edgecolor=style.PAPER, linewidth=0.8
+        )
+        if end - start > 0.02 * right:
+            middle = (start + end) / 2
+            axis.text(
+                middle, lane, str(query), ha="center", va="center", fontsize=9, color=style.ink_on(face)
+            )
+    axis.set_yticks(range(len(streams)), streams)
+    axis.invert_yaxis()
+    axis.set_xlim(0, right * 1.01)
+    axis.grid(axis="x")
+    axis.spines[["left"]].set_visible(False)
+    axis.tick_params(axis="y", length=0)
+    axis.set_xlabel("ms (the number in a bar is the query)")
+    share = _overlap(spans)
+    found = f"{100 * share:.0f} % of the time, two streams or more are at work"
+    words = (
+        f"Timeline of {len(streams)} streams and {len(queries)} queries; streams overlap {100 * share:.0f} %."
+    )
+    return style.finish(fig, title or found, note or origin, words)
+
+
+def _overlap(spans: Sequence[tuple[str, Any, float, float]]) -> float:
+    """Share of the busy time in which two or more streams work."""
+    edges = sorted([(s[2], 1) for s in spans] + [(s[3], -1) for s in spans])
+    busy = both = 0.0
+    running, last = 0, edges[0][0]
+    for at, step in edges:
+        busy += (at - last) if running >= 1 else 0
+        both += (at - last) if running >= 2 else 0
+        running, last = running + step, at
+    return both / busy if busy else 0.0
+
+
+def batch_scaling(
+    points: Mapping[Any, Any], kind: str = "compute", *, title: str | None = None, note: Any = None
+) -> style.LessonFigure:
+    """What does a larger batch cost and give? {batch: Measurement}, or {label: {batch: Measurement}}."""
+    series = points if all(isinstance(v, Mapping) for v in points.values()) else {"": points}
+    fig, (left, right) = style.new(1, 2, height=3.6)
+    for i, (label, found) in enumerate(series.items()):
+        batches = sorted(found)
+        look = {"color": style.color(i), "marker": style.MARKERS[i], "linestyle": style.LINES[i]}
+        left.plot(batches, [found[b].median(kind) for b in batches], **look)
+        right.plot(batches, [found[b].throughput for b in batches], label=label, **look)
+    ticks = sorted({b for found in series.values() for b in found})
+    for axis, words in ((left, f"{WORDS[kind]}, median ms"), (right, "samples a second")):
+        axis.set_xscale("log", base=2)
+        axis.set_yscale("log")
+        axis.set_xticks(ticks, [str(b) for b in ticks])
+        axis.set_xlabel("batch")
+        style.head(axis, words)
+        axis.grid(True)
+        _plain_log_ticks(axis)
+    if len(series) > 1:
+        right.legend(frameon=True, facecolor=style.PAPER, fontsize=9, handlelength=3.2)
+    best = max(
+        ((m.throughput, b, k) for k, found in series.items() for b, m in found.items()), key=lambda t: t[0]
+    )
+    name = f"{best[2]} at " if best[2] else ""
+    found_title = f"Most throughput: {name}batch {best[1]}, {style.number(best[0])} samples/s"
+    words = "; ".join(
+        f"{k} batch {b}: {m.median(kind):.4f} ms, {m.throughput:.0f}/s"
+        for k, f in series.items()
+        for b, m in f.items()
+    )
+    return style.finish(fig, title or found_title, note or list(series.values()), words)
+
+
+def _plain_log_ticks(axis: Any) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.yaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.10g}"))
+    axis.yaxis.set_minor_formatter(NullFormatter())
+
+
+def latency_over_shape(
+    series: Mapping[str, Mapping[float, float]],
+    profiles: Mapping[str, tuple[float, float, float]] | None = None,
+    *,
+    xlabel: str = "width, pixels",
+    title: str | None = None,
+    note: Any = None,
+) -> style.LessonFigure:
+    """How does latency follow the shape? {label: {size: ms}}; profiles {name: (min, opt, max)} are shaded."""
+    profiles = profiles or {}
+    ratios = {"height_ratios": [5, max(1, 0.55 * len(profiles))]} if profiles else None
+    fig, axes = style.new(
+        2 if profiles else 1, 1, height=3.4 + 0.28 * len(profiles), sharex=True, gridspec_kw=ratios
+    )
+    axis = axes[0] if profiles else axes
+    for i, points in enumerate(series.values()):
+        sizes = sorted(points)
+        look = {
+            "color": style.color(i),
+            "marker": style.MARKERS[i],
+            "linestyle": style.LINES[i],
+            "markersize": 5,
+        }
+        axis.plot(sizes, [points[s] for s in sizes], **look)
+    axis.set_ylim(0)
+    axis.set_ylabel("median, ms")
+    axis.grid(True)
+    left, right = axis.get_xlim()
+    axis.set_xlim(left, right + 0.22 * (right - left))
+    ends = [(max(p), p[max(p)], k, style.color(i)) for i, (k, p) in enumerate(series.items())]
+    style.end_labels(axis, ends, gap=0.125)
+    last = axes[1] if profiles else axis
+    if profiles:
+        _profile_bars(axis, last, profiles)
+    last.set_xlabel(xlabel)
+    sizes = sorted({s for points in series.values() for s in points})
+    found = _fastest_everywhere(series, sizes)
+    words = "; ".join(f"{k}: " + ", ".join(f"{s}: {p[s]:.4f}" for s in sorted(p)) for k, p in series.items())
+    return style.finish(
+        fig, title or found, note, f"Median ms against {xlabel}, {sizes[0]} to {sizes[-1]}. {words}"
+    )
+
+
+def _fastest_everywhere(series: Mapping[str, Mapping[float, float]], sizes: Sequence[float]) -> str:
+    """The answer for the title, among the series that have every size."""
+    means = {k: float(np.mean(list(p.values()))) for k, p in series.items() if set(p) == set(sizes)}
+    if not means:
+        return "Latency against shape"
+    best = min(means, key=lambda k: means[k])
+    return (
+        f"Of those that take every size, {best} is fastest on average"
+        if len(means) > 1
+        else f"{best}, every size"
+    )
+
+
+def _profile_bars(axis: Any, lower: Any, profiles: Mapping[str, tuple[float, float, float]]) -> None:
+    for i, (least, best, most) in enumerate(profiles.values()):
+        axis.axvspan(least, most, color=style.INK, alpha=0.05, linewidth=0)
+        lower.barh(i, most - least, left=least, height=0.55, color=style.COLORS[3], edgecolor=style.MUTED)
+        lower.plot([best], [i], marker="D", color=style.INK, markersize=5)
+    lower.set_yticks(range(len(profiles)), list(profiles), fontsize=9)
+    lower.invert_yaxis()
+    lower.spines[["left"]].set_visible(False)
+    lower.tick_params(axis="y", length=0)
+    style.head(lower, "profiles: range, and opt as a diamond", 9)

@@ -1,0 +1,229 @@
+"""How every figure looks: opaque, readable in grey, labelled directly, its origin in the corner.
+
+A figure shows itself in a notebook, with its description as alternative text; `alt(fig)` returns that text.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+INK, MUTED, FAINT, PAPER = "#1f2933", "#5b6670", "#dfe5ea", "#ffffff"
+# neighbours differ in lightness, so that they differ in grey too
+COLORS = ("#14405f", "#e39a35", "#7a2a3d", "#a9c4d6", "#3f8a73", "#c9a7c7", "#5a5a5a", "#d9d36b")
+HATCHES = ("", "//", "..", "xx", "\\\\", "--", "++", "oo")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)), (0, (3, 1, 1, 1)), (0, (7, 2)))
+WIDTH_IN, DPI, SHOWN_DPI = 7.6, 160, 100
+TEXT = {
+    "font.size": 10.5,
+    "axes.titlesize": 10.5,
+    "axes.labelsize": 10.5,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.facecolor": PAPER,
+    "figure.facecolor": PAPER,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "text.color": INK,
+    "grid.color": FAINT,
+    "hatch.linewidth": 0.6,
+    "hatch.color": "#ffffff",
+    "savefig.facecolor": PAPER,
+}
+
+
+class LessonFigure(Figure):
+    """A matplotlib figure that shows itself once, as a PNG with alternative text."""
+
+    title = ""
+
+    def __repr__(self) -> str:
+        return f"<Figure: {self.title}>"
+
+    def png(self) -> bytes:
+        """The picture as PNG, its description inside."""
+        out = io.BytesIO()
+        self.savefig(out, format="png", dpi=DPI, metadata={"Description": alt(self), "Software": None})
+        return out.getvalue()
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict, dict]:
+        picture = base64.b64encode(self.png()).decode("ascii")
+        width = round(self.get_figwidth() * SHOWN_DPI)
+        return (
+            {"image/png": picture, "text/plain": repr(self)},
+            {"image/png": {"alt": alt(self), "width": width}},
+        )
+
+
+def new(rows: int = 1, columns: int = 1, *, height: float = 3.4, **more: Any) -> tuple[LessonFigure, Any]:
+    """A figure of the workbook's width and its axes (one, or an array). height in inches."""
+    import matplotlib
+
+    with matplotlib.rc_context(TEXT):
+        fig = LessonFigure(figsize=(WIDTH_IN, height), layout="constrained", facecolor=PAPER)
+        FigureCanvasAgg(fig)
+        axes = fig.subplots(rows, columns, **more)
+    return fig, axes
+
+
+def finish(fig: LessonFigure, title: str, note: Any, description: str) -> LessonFigure:
+    """Title above, origin in the corner below, description as alternative text."""
+    fig.title = title
+    fig.suptitle(title, x=0.01, ha="left", fontsize=12.5, fontweight="bold", color=INK)
+    told = note_of(note)
+    fig.supxlabel(told or " ", x=0.995, ha="right", fontsize=8, color=MUTED)
+    fig.set_label(description + (f" ({told}.)" if told else ""))
+    return fig
+
+
+def alt(fig: Figure) -> str:
+    """The figure's description in words, for those who cannot see it."""
+    return str(fig.get_label() or "")
+
+
+def save(fig: Figure, path: str | Path) -> Path:
+    """Write the figure as PNG with its description inside; returns the path."""
+    path = Path(path)
+    path.write_bytes(fig.png() if isinstance(fig, LessonFigure) else b"")
+    return path
+
+
+def note_of(*things: Any) -> str:
+    """The origin of values: of text, Measurements, Recorded, Provenance, or containers of them; each once."""
+    found: dict[str, None] = {}
+    for thing in things:
+        for note in _notes(thing):
+            if note:
+                found.setdefault(note)
+    return "; ".join(found)
+
+
+def _notes(thing: Any) -> Iterable[str]:
+    if thing is None:
+        return
+    if isinstance(thing, str):
+        yield thing
+        return
+    note = getattr(thing, "note", None)
+    if note is not None:
+        yield note() if callable(note) else str(note)
+    elif isinstance(thing, Mapping):
+        for value in thing.values():
+            yield from _notes(value)
+    elif isinstance(thing, (list, tuple)):
+        for value in thing:
+            if not isinstance(value, str):
+                yield from _notes(value)
+
+
+def ms(value: float) -> str:
+    """Milliseconds with three figures: 0.586 ms, 12.3 ms."""
+    return f"{number(value)} ms"
+
+
+def number(value: float) -> str:
+    """Three figures, thousands with a separator, an exponent only below 0.0001."""
+    size = abs(value)
+    if size == 0:
+        return "0"
+    if size < 1e-4:
+        return f"{value:.1e}"
+    return f"{value:,.{max(0, 2 - math.floor(math.log10(size)))}f}"
+
+
+def head(axis: Any, text: str, size: float = 10.5) -> None:
+    """A panel's heading, at its left."""
+    axis.set_title(text, loc="left", fontsize=size, color=INK)
+
+
+def ink_on(face: str) -> str:
+    """Colour for text on a face of this colour: dark on light, white on dark."""
+    red, green, blue = (int(face[k : k + 2], 16) / 255 for k in (1, 3, 5))
+    return INK if 0.3 * red + 0.59 * green + 0.11 * blue > 0.5 else PAPER
+
+
+def bytes_text(size: float) -> str:
+    """Bytes in the unit that fits: 12.3 MB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            return f"{number(size)} {unit}"
+        size /= 1000
+    return ""
+
+
+def color(i: int) -> str:
+    """The i-th series' colour."""
+    return COLORS[i % len(COLORS)]
+
+
+def hatch(i: int) -> str:
+    """The i-th series' hatch."""
+    return HATCHES[i % len(HATCHES)]
+
+
+def shorten(text: str, most: int) -> str:
+    """Text cut in the middle to at most `most` characters."""
+    if len(text) <= most:
+        return text
+    half = (most - 1) // 2
+    return f"{text[: most - 1 - half]}…{text[-half:]}"
+
+
+def bar_row(axis: Any, labels: list[str], values: list[float], texts: list[str], *, start: int = 0) -> None:
+    """Horizontal bars, the first on top, each with its value written at its end."""
+    places = list(range(len(values)))
+    for i, value in enumerate(values):
+        axis.barh(i, value, color=color(start), hatch=hatch(start), edgecolor=PAPER, height=0.62)
+    axis.set_yticks(places, labels)
+    axis.invert_yaxis()
+    most = max(values, default=1) or 1
+    if axis.get_xscale() == "linear":
+        axis.set_xlim(0, most * 1.32)
+    for i, (value, text) in enumerate(zip(values, texts, strict=True)):
+        axis.annotate(text, (value, i), xytext=(4, 0), textcoords="offset points", va="center", fontsize=9.5)
+    axis.spines[["left"]].set_visible(False)
+    axis.tick_params(axis="y", length=0)
+
+
+def end_labels(axis: Any, ends: list[tuple[float, float, str, str]], *, gap: float = 0.1) -> None:
+    """Write series names to the right of their last points, moved apart where they would overlap.
+
+    ends: (x, y, text, color) in data coordinates; gap: least distance as a share of the axis' height.
+    """
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return tuple(axis.transLimits.transform(axis.transScale.transform((x, y))))
+
+    ordered = sorted((place(x, y)[::-1], text, c) for x, y, text, c in ends)
+    heights: list[float] = []
+    for (share, _), _, _ in ordered:
+        heights.append(max(share, heights[-1] + gap) if heights else share)
+    over = max(0.0, heights[-1] - 0.96) if heights else 0.0
+    for i in range(len(heights) - 1, -1, -1):
+        limit = 0.96 if i == len(heights) - 1 else heights[i + 1] - gap
+        heights[i] = min(heights[i], limit) if over else heights[i]
+    for ((share, across), text, c), height in zip(ordered, heights, strict=True):
+        axis.annotate(
+            text,
+            (across, share),
+            xytext=(across + 0.045, height),
+            xycoords="axes fraction",
+            textcoords="axes fraction",
+            va="center",
+            fontsize=9.5,
+            color=INK,
+            annotation_clip=False,
+            bbox={"facecolor": PAPER, "edgecolor": c, "boxstyle": "round,pad=0.18", "linewidth": 1.0},
+            arrowprops={"arrowstyle": "-", "color": c, "linewidth": 1.0, "shrinkA": 0, "shrinkB": 4},
+        )
