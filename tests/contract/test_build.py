@@ -1,0 +1,500 @@
+"""`build` and `load`: the same reports, verdicts and errors on TensorRT and on the interpreter."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import warnings
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from trt_lessons import backend, compat, engine_cache, layers
+from trt_lessons import build as room
+from trt_lessons.build import build, load
+from trt_lessons.errors import BuildError, CacheError, ModelFileError, PlanError, PrecisionError
+
+TYPES = {"fp32": (TensorProto.FLOAT, np.float32), "fp16": (TensorProto.FLOAT16, np.float16)}
+RANGE = {"x": [(1, 1, 8, 8), (4, 1, 8, 8), (16, 1, 8, 8)]}
+
+
+def tiny(kind="fp32", batch=2, *, op="Relu", channels=8):
+    """Convolution, activation, flatten, matrix product: x[batch, 1, 8, 8] to y[batch, 10]."""
+    number, dtype = TYPES[kind]
+    rng = np.random.default_rng(0)
+    kernel = numpy_helper.from_array((rng.standard_normal((channels, 1, 3, 3)) * 0.2).astype(dtype), "kernel")
+    matrix = numpy_helper.from_array((rng.standard_normal((channels * 64, 10)) * 0.1).astype(dtype), "matrix")
+    nodes = [
+        helper.make_node("Conv", ["x", "kernel"], ["c"], name="conv", pads=[1, 1, 1, 1]),
+        helper.make_node(op, ["c"], ["r"], name="act"),
+        helper.make_node("Flatten", ["r"], ["f"], name="flat"),
+        helper.make_node("MatMul", ["f", "matrix"], ["y"], name="fc"),
+    ]
+    return _model(nodes, number, [batch, 1, 8, 8], [batch, 10], [kernel, matrix])
+
+
+def quantized():
+    """A convolution between Q/DQ pairs, as TensorRT wants them: x[2, 16, 8, 8] to y[2, 16, 8, 8]."""
+    rng = np.random.default_rng(1)
+    arrays = {
+        "kernel": rng.integers(-127, 127, (16, 16, 3, 3)).astype(np.int8),
+        "s_x": np.float32(0.05),
+        "s_w": np.float32(0.01),
+        "zero": np.int8(0),
+    }
+    weights = [numpy_helper.from_array(np.asarray(a), n) for n, a in arrays.items()]
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s_x", "zero"], ["xq"], name="q"),
+        helper.make_node("DequantizeLinear", ["xq", "s_x", "zero"], ["xd"], name="dq"),
+        helper.make_node("DequantizeLinear", ["kernel", "s_w", "zero"], ["wd"], name="dq_w"),
+        helper.make_node("Conv", ["xd", "wd"], ["y"], name="conv", pads=[1, 1, 1, 1]),
+    ]
+    return _model(nodes, TensorProto.FLOAT, [2, 16, 8, 8], [2, 16, 8, 8], weights)
+
+
+def _model(nodes, number, shape_in, shape_out, weights):
+    given = helper.make_tensor_value_info("x", number, shape_in)
+    result = helper.make_tensor_value_info("y", number, shape_out)
+    graph = helper.make_graph(nodes, "tiny", [given], [result], weights)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def by_hand(network):
+    """The same idea with the layer API: x[2, 3] times a constant."""
+    trt = backend.trt
+    x = network.add_input("x", trt.float32, (2, 3))
+    weights = np.arange(12, dtype=np.float32).reshape(3, 4)
+    constant = network.add_constant((3, 4), weights).get_output(0)
+    none = trt.MatrixOperation.NONE
+    y = network.add_matrix_multiply(x, none, constant, none).get_output(0)
+    y.name = "y"
+    network.mark_output(y)
+    return weights
+
+
+# --- what comes back ---
+
+
+def test_report_of_a_static_model():
+    report = build(tiny(), cache=False)
+    assert not report.from_cache and report.size == len(report.plan) > 100
+    assert report.inputs == [{"name": "x", "dtype": "float32", "shape": (2, 1, 8, 8)}]
+    assert report.outputs == [{"name": "y", "dtype": "float32", "shape": (2, 10)}]
+    assert len(report.onnx_sha256) == len(report.plan_sha256) == 64
+    assert report.seconds > 0 and "s" not in repr(report.seconds)[:1]
+    assert [x["type"] for x in report.network if x["name"] in ("conv", "act")] == [
+        "CONVOLUTION",
+        "ACTIVATION",
+    ]
+    assert repr(report) == "BuildReport(tiny: x 2x1x8x8 -> y 2x10, precision as in the graph)"
+
+
+def test_summary_says_what_all_backends_agree_on(capsys):
+    build(tiny(batch="n"), profiles=RANGE, precision="fp32", cache=False, name="demo").summary()
+    assert capsys.readouterr().out.splitlines() == [
+        "demo",
+        "  input     x  float32  -1x1x8x8",
+        "  output    y  float32  -1x10",
+        "  profile 0 x  min 1x1x8x8, opt 4x1x8x8, max 16x1x8x8",
+        "  precision fp32, verified in the engine",
+    ]
+
+
+def test_path_bytes_and_proto_are_the_same_model(tmp_path):
+    model = tiny()
+    file = tmp_path / "tiny.onnx"
+    file.write_bytes(model.SerializeToString(deterministic=True))
+    reports = [build(m, cache=False) for m in (file, str(file), file.read_bytes(), model)]
+    assert len({r.onnx_sha256 for r in reports}) == 1
+    assert [r.name for r in reports] == ["tiny"] * 4
+
+
+def test_weights_beside_the_file(tmp_path):
+    file = tmp_path / "big.onnx"
+    model = onnx.ModelProto.FromString(tiny().SerializeToString())
+    onnx.save_model(model, str(file), save_as_external_data=True, location="big.bin", size_threshold=0)
+    assert build(file, cache=False).outputs[0]["shape"] == (2, 10)
+    first = build(file, cache=False).onnx_sha256
+    (tmp_path / "big.bin").write_bytes(bytes(len((tmp_path / "big.bin").read_bytes())))
+    assert build(file, cache=False).onnx_sha256 != first
+    (tmp_path / "big.bin").unlink()
+    with pytest.raises(ModelFileError, match=r"big\.bin"):
+        build(file, cache=False)
+
+
+def test_a_network_by_hand():
+    report = build(by_hand, cache=False)
+    assert report.name == "by_hand" and report.onnx_sha256 is None
+    engine = report.engine()
+    assert [t["name"] for t in compat.io_tensors(engine)] == ["x", "y"]
+    assert tuple(engine.get_tensor_shape("y")) == (2, 4)
+
+
+def test_configure_has_the_last_word():
+    seen = []
+
+    def configure(config, network):
+        config.builder_optimization_level = 1
+        seen.append((network.num_layers, config.builder_optimization_level))
+
+    build(tiny(), level=2, configure=configure, cache=False)
+    assert seen[0][0] >= 4 and seen[0][1] == 1
+
+
+def test_level_and_workspace_reach_tensorrt():
+    seen = {}
+    trt = backend.trt
+
+    def look(config, network):
+        seen["level"] = config.builder_optimization_level
+        seen["workspace"] = config.get_memory_pool_limit(trt.MemoryPoolType.WORKSPACE)
+        seen["verbosity"] = config.profiling_verbosity
+
+    build(tiny(), level=1, workspace=1 << 26, configure=look, cache=False)
+    assert seen == {"level": 1, "workspace": 1 << 26, "verbosity": trt.ProfilingVerbosity.DETAILED}
+    with pytest.raises(BuildError, match="level 9"):
+        build(tiny(), level=9, cache=False)
+
+
+def test_several_profiles():
+    second = {"x": [(1, 1, 8, 8), (32, 1, 8, 8), (64, 1, 8, 8)]}
+    report = build(tiny(batch="n"), profiles=[RANGE, second], cache=False)
+    engine = report.engine()
+    assert engine.num_optimization_profiles == 2
+    assert [tuple(s) for s in engine.get_tensor_profile_shape("x", 1)] == second["x"]
+
+
+# --- layers ---
+
+
+def test_every_network_layer_is_somewhere():
+    report = build(tiny(), cache=False)
+    table = report.layers()
+    found = layers.fusion(report.network, table)
+    assert not found.lost, found
+    assert {"conv", "act", "fc"} <= set(found.where)
+    names = {x["name"] for x in report.network}
+    assert set(found.where) | set(found.absorbed) == names
+    assert table.lost == []
+    assert json.loads(json.dumps(table.to_dict()))["rows"]
+
+
+def test_layers_of_a_dynamic_engine_are_told_too():
+    table = build(tiny(batch="n"), profiles=RANGE, cache=False).layers()
+    assert any("conv" in row.origins for row in table)
+    assert any(row.type and row.outputs for row in table)
+
+
+def test_device_memory_is_a_number():
+    assert compat.device_memory(build(tiny(), cache=False).engine()) >= 0
+
+
+# --- precision ---
+
+
+@pytest.mark.parametrize("kind", ["fp32", "fp16"])
+def test_precision_is_verified(kind):
+    report = build(tiny(kind, channels=32), precision=kind, cache=False)
+    assert report.asked == kind
+    assert report.inputs[0]["dtype"] == {"fp32": "float32", "fp16": "float16"}[kind]
+
+
+def test_tf32_is_a_flag():
+    assert "TF32" in build(tiny(), precision="tf32", cache=False).options["flags"]
+    assert "TF32" not in build(tiny(), precision="fp32", cache=False).options["flags"]
+
+
+def test_int8_is_verified():
+    report = build(quantized(), precision="int8", cache=False)
+    assert report.asked == "int8"
+
+
+@pytest.mark.parametrize("kind", ["fp16", "bf16", "int8", "fp8"])
+def test_a_precision_the_graph_does_not_hold_is_an_error(kind):
+    with pytest.raises(PrecisionError, match=kind) as caught:
+        build(tiny(), precision=kind, cache=False)
+    assert "tl.precision" in caught.value.cure
+
+
+def test_fp32_of_a_half_graph_is_an_error():
+    with pytest.raises(PrecisionError, match="fp16"):
+        build(tiny("fp16"), precision="fp32", cache=False)
+
+
+@pytest.mark.parametrize("precision", ["fp31", "fp32+int8"])
+def test_nonsense_precisions(precision):
+    with pytest.raises(PrecisionError):
+        build(tiny(), precision=precision, cache=False)
+
+
+# --- bad models ---
+
+
+def test_a_missing_file():
+    with pytest.raises(ModelFileError, match=r"there is no file .*nope\.onnx"):
+        build("nope.onnx")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda data: b"",
+        lambda data: data[: len(data) // 2],
+        lambda data: b"this is a text about models, not a model\n" * 20,
+        lambda data: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+        lambda data: b"ftrt" + bytes(100),
+        lambda data: bytes(400),
+    ],
+    ids=["empty", "cut", "text", "lfs", "plan", "zeros"],
+)
+def test_a_damaged_model(spoil, tmp_path):
+    file = tmp_path / "bad.onnx"
+    file.write_bytes(spoil(tiny().SerializeToString()))
+    with pytest.raises(ModelFileError, match="not a whole ONNX model") as caught:
+        build(file, cache=False)
+    assert caught.value.why and caught.value.cure
+
+
+def test_an_unknown_op_is_quoted():
+    with pytest.raises(ModelFileError, match="parser cannot read") as caught:
+        build(tiny(op="Nonsense"), cache=False)
+    assert "Nonsense" in str(caught.value) and "replace the op" in caught.value.cure
+
+
+def test_something_that_is_no_model():
+    with pytest.raises(ModelFileError, match="int"):
+        build(3)
+
+
+def test_a_network_without_outputs():
+    with pytest.raises(BuildError, match="no output"):
+        build(lambda network: network.add_input("x", backend.trt.float32, (1,)), cache=False)
+
+
+# --- profiles ---
+
+
+def test_a_dynamic_input_without_a_profile():
+    with pytest.raises(BuildError, match="'x' -1x1x8x8") as caught:
+        build(tiny(batch="n"), cache=False)
+    assert "profiles=" in caught.value.cure
+
+
+@pytest.mark.parametrize(
+    ("profiles", "words"),
+    [
+        ({"x": [(4, 1, 8, 8), (1, 1, 8, 8), (16, 1, 8, 8)]}, "min <= opt <= max"),
+        ({"x": [(1, 1, 8), (4, 1, 8), (16, 1, 8)]}, "rank"),
+        ({"x": [(1, 1, 8, 8), (4, 1, 8, 8)]}, "2 shapes"),
+        ({"x": [(1, 1, 8, 8), (4, 1, 8, 9), (16, 1, 8, 9)]}, "free"),
+        ({"z": [(1,), (4,), (16,)]}, "'x'"),
+        ({**RANGE, "z": [(1,), (4,), (16,)]}, "no input"),
+        ([RANGE, {}], "profile 1"),
+    ],
+)
+def test_profiles_that_cannot_be(profiles, words):
+    with pytest.raises(BuildError) as caught:
+        build(tiny(batch="n"), profiles=profiles, cache=False)
+    assert words in str(caught.value)
+
+
+def test_one_shape_stands_for_all_three():
+    report = build(tiny(batch="n"), profiles={"x": (4, 1, 8, 8)}, cache=False)
+    assert report.profiles == [{"x": ((4, 1, 8, 8),) * 3}]
+
+
+# --- plans ---
+
+
+def test_save_and_load(tmp_path):
+    report = build(tiny(), cache=False)
+    file = report.save(tmp_path / "deep" / "tiny.plan")
+    assert [t["name"] for t in compat.io_tensors(load(file))] == ["x", "y"]
+    assert (tmp_path / "deep" / "tiny.plan.sha256").read_text() == f"{report.plan_sha256}  tiny.plan\n"
+    assert sorted(p.name for p in file.parent.iterdir()) == ["tiny.plan", "tiny.plan.sha256"]
+    for plan in (report, report.plan, str(file)):
+        assert load(plan) is not None
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "appended"])
+def test_a_damaged_plan_file(tmp_path, damage):
+    file = build(tiny(), cache=False).save(tmp_path / "tiny.plan")
+    data = bytearray(file.read_bytes())
+    if damage == "cut":
+        data = data[: len(data) // 2]
+    elif damage == "appended":
+        data += b"more"
+    else:
+        data[len(data) // 2] ^= 0xFF
+    file.write_bytes(bytes(data))
+    with pytest.raises(PlanError, match="not what was saved"):
+        load(file)
+
+
+def test_a_cut_plan_in_memory():
+    plan = build(tiny(), cache=False).plan
+    with pytest.raises(PlanError) as caught:
+        load(plan[: len(plan) // 2])
+    assert caught.value.why and caught.value.cure
+
+
+def test_the_other_backends_plan():
+    foreign = (b"ftrt" if compat.is_interpreter() else compat.INTERPRETER_MAGIC) + bytes(200)
+    with pytest.raises(PlanError, match="cannot run it"):
+        load(foreign)
+
+
+def test_plans_that_are_none(tmp_path):
+    with pytest.raises(PlanError, match="empty"):
+        load(b"")
+    with pytest.raises(PlanError, match="cannot read"):
+        load(tmp_path / "none.plan")
+    if compat.is_interpreter() or compat.version()[0] < 10:
+        with pytest.raises(PlanError, match="not a plan"):
+            load(tiny().SerializeToString())
+
+
+# --- the engine cache ---
+
+
+def test_the_second_build_comes_from_the_cache(tmp_path):
+    first = build(tiny(batch="n"), profiles=RANGE, cache=tmp_path)
+    second = build(tiny(batch="n"), profiles=RANGE, cache=tmp_path)
+    assert (first.from_cache, second.from_cache) == (False, True)
+    assert first.plan == second.plan and repr(first) == repr(second)
+    for name in ("seconds", "inputs", "outputs", "profiles", "network", "notes", "onnx_sha256", "made_by"):
+        assert getattr(first, name) == getattr(second, name), name
+    assert not list(tmp_path.glob("*.tmp")) and not list(tmp_path.glob(".*"))
+
+
+def test_other_options_and_models_have_other_keys(tmp_path):
+    build(tiny(), cache=tmp_path)
+    assert not build(tiny(), level=1, cache=tmp_path).from_cache
+    assert not build(tiny(channels=4), cache=tmp_path).from_cache
+    assert not build(tiny(), precision="fp32", cache=tmp_path).from_cache
+    assert len(list(tmp_path.glob("*.plan"))) == 4
+
+
+def test_what_cannot_be_keyed_is_not_cached(tmp_path):
+    build(by_hand, cache=tmp_path)
+    build(tiny(), configure=lambda config, network: None, cache=tmp_path)
+    assert not list(tmp_path.glob("*.plan"))
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "no facts", "facts cut"])
+def test_a_damaged_cache_entry_is_set_aside_and_rebuilt(tmp_path, damage, capsys):
+    first = build(tiny(), cache=tmp_path)
+    (plan,), (facts,) = tmp_path.glob("*.plan"), tmp_path.glob("*.json")
+    data = bytearray(plan.read_bytes())
+    if damage == "no facts":
+        facts.unlink()
+    elif damage == "facts cut":
+        facts.write_text(facts.read_text()[:50])
+    else:
+        data[len(data) // 2] ^= 0xFF
+        plan.write_bytes({"cut": data[:99], "flipped": data, "empty": b""}[damage])
+    second = build(tiny(), cache=tmp_path)
+    assert not second.from_cache and second.outputs == first.outputs
+    assert "set aside" in capsys.readouterr().out
+    assert list(tmp_path.glob("*.plan.bad"))
+    assert build(tiny(), cache=tmp_path).from_cache
+
+
+def test_a_plan_that_does_not_load_is_rebuilt(tmp_path, capsys, monkeypatch):
+    build(tiny(), cache=tmp_path)
+    (plan,), (facts,) = tmp_path.glob("*.plan"), tmp_path.glob("*.json")
+    cut = plan.read_bytes()[:-200]
+    plan.write_bytes(cut)
+    told = json.loads(facts.read_text()) | {"plan_sha256": room.sha256(cut)}
+    facts.write_text(json.dumps(told))
+    assert not build(tiny(), cache=tmp_path).from_cache
+    assert "does not load" in capsys.readouterr().out
+
+
+def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    with pytest.raises(CacheError, match="cannot be written") as caught:
+        build(tiny(), cache=blocked / "cache")
+    assert caught.value.cure
+    monkeypatch.setenv("TRT_LESSONS_CACHE", str(blocked / "cache"))
+    monkeypatch.setattr(engine_cache, "_WARNED", set())
+    with pytest.warns(UserWarning, match="going on without the cache"):
+        report = build(tiny())
+    assert not report.from_cache and report.plan
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        build(tiny())  # said once
+
+
+def test_a_full_disk_loses_no_build(tmp_path, monkeypatch):
+    def full(path, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(engine_cache, "write_atomically", full)
+    monkeypatch.setattr(engine_cache, "_WARNED", set())
+    monkeypatch.setenv("TRT_LESSONS_CACHE", str(tmp_path / "default"))
+    with pytest.warns(UserWarning, match="No space left"):
+        assert build(tiny()).plan
+    with pytest.raises(CacheError, match="cannot be written") as caught:
+        build(tiny(), cache=tmp_path / "named")
+    assert caught.value.report.plan  # the build itself is in the error
+
+
+def test_two_threads_build_once(tmp_path):
+    reports = []
+    threads = [
+        threading.Thread(target=lambda: reports.append(build(tiny(), cache=tmp_path))) for _ in range(3)
+    ]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join(timeout=300)
+    assert sorted(r.from_cache for r in reports) == [False, True, True]
+    assert len({r.plan_sha256 for r in reports}) == 1
+
+
+SCRIPT = """
+import sys
+from trt_lessons.build import build
+print("cached" if build(sys.argv[1], cache=sys.argv[2]).from_cache else "built")
+"""
+
+
+def test_two_processes_build_once(tmp_path):
+    file = tmp_path / "tiny.onnx"
+    file.write_bytes(tiny().SerializeToString())
+    words = [sys.executable, "-c", SCRIPT, str(file), str(tmp_path / "cache")]
+    running = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    told = sorted(p.communicate(timeout=300)[0].strip() for p in running)
+    assert told == ["built", "cached"]
+
+
+# --- the timing cache ---
+
+
+def test_timing_cache_in_a_file(tmp_path):
+    file = tmp_path / "t.cache"
+    assert build(tiny(), timing_cache=file, cache=False).options["timing_cache"] is True
+    assert file.stat().st_size > 0
+    again = build(tiny(), timing_cache=file, cache=False)
+    assert again.notes == []
+    file.write_bytes(b"junk" * 30)
+    notes = build(tiny(), timing_cache=file, cache=False).notes
+    assert any("started afresh" in note for note in notes)
+    assert file.read_bytes()[:4] != b"junk"
+
+
+def test_timing_cache_that_cannot_be_written_loses_no_build(tmp_path):
+    (tmp_path / "file").write_text("")
+    report = build(tiny(), timing_cache=tmp_path / "file" / "t.cache", cache=False)
+    assert any("not written" in note for note in report.notes)
+
+
+def test_no_timing_cache_on_request(tmp_path):
+    build(tiny(), timing_cache=False, cache=tmp_path)
+    assert not list(tmp_path.glob("timing-*"))
