@@ -260,7 +260,7 @@ def inside_the_figure(fig):
     width, height = fig.bbox.width, fig.bbox.height
     unseen = {id(t) for axes in fig.axes for axis in (axes.xaxis, axes.yaxis) for t in out_of_view(axis)}
     texts = [t for t in fig.findobj(Text) if t.get_visible() and t.get_text().strip() and id(t) not in unseen]
-    boxes = [(t.get_text(), t.get_window_extent(renderer)) for t in texts]
+    boxes = [(t.get_text(), Text.get_window_extent(t, renderer)) for t in texts]
     for text, box in boxes:
         assert box.x0 >= -1 and box.y0 >= -1 and box.x1 <= width + 1 and box.y1 <= height + 1, (
             f"cut: {text!r}"
