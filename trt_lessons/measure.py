@@ -17,6 +17,7 @@ import numpy as np
 from . import provenance as origin
 from .errors import MeasureError, RecordingError
 from .measurement import Measurement, median, percentile, thin, variation
+from .progressbar import Bar
 from .provenance import Provenance
 from .timing import Lane, Plan, Samples, Work, run_host, run_lanes
 
@@ -24,6 +25,21 @@ __all__ = ["Measurement", "measure", "measure_callable", "median", "percentile",
 
 GPU_TIMES = {"warm_up_ms": 200.0, "duration_s": 3.0}
 CPU_TIMES = {"warm_up_ms": 20.0, "duration_s": 0.3}
+
+
+class _Notice(Bar):
+    """Says what is measured and for how long, and stands still: moving, it would disturb what it shows."""
+
+    def __init__(self, name: str | None, plan: Plan) -> None:
+        seconds = plan.warm_up_ms / 1000 + plan.duration_s
+        super().__init__(f"measuring {name or 'a session'} for {seconds:.1f} s")
+        self.shown = self.shown and seconds >= 1
+
+    def line(self) -> str:
+        return self.label
+
+    def _tick(self) -> None:
+        self._done.wait()
 
 
 def measure(
@@ -66,7 +82,8 @@ def measure(
     try:
         if name is not None and not backend.is_gpu():
             return _recall(name, {**options, "depth": depth})
-        found = _run_slots(slots, plan, transfers, graph)
+        with _Notice(name, plan):
+            found = _run_slots(slots, plan, transfers, graph)
     finally:
         for slot in slots:
             slot.free()
@@ -100,17 +117,16 @@ def measure_callable(
     options = {"runner": runner, "transfers": False, "timed": "events" if stream else "host clock"}
     if name is not None and not backend.is_gpu():
         return _recall(name, {"runner": runner}, batch)
-    if stream is None:
-        found = run_host(fn, synchronize, plan)
-    else:
-        lane = Lane(Work(lambda _stream: fn()), (stream, stream, stream), _event_maker(spin), plan)
-        found = run_lanes([lane], plan)
+    with _Notice(name or runner, plan):
+        if stream is None:
+            found = run_host(fn, synchronize, plan)
+        else:
+            lane = Lane(Work(lambda _stream: fn()), (stream, stream, stream), _event_maker(spin), plan)
+            found = run_lanes([lane], plan)
     return _finish(found, batch, _about(None, options, plan), name)
 
 
-def _plan(
-    warm_up_ms: float | None, duration_s: float | None, depth: int, min_iterations: int, spin: bool
-) -> Plan:
+def _plan(warm_up_ms: float | None, duration_s: float | None, depth: int, min_iterations: int, spin: bool) -> Plan:
     from . import backend
 
     times = GPU_TIMES if backend.is_gpu() else CPU_TIMES
@@ -212,9 +228,7 @@ def _recall(name: str, asked: dict[str, Any], batch: int | None = None) -> Measu
 
     found = recordings.recall(name).value
     if not isinstance(found, Measurement):
-        raise RecordingError(
-            f"'{name}' is recorded, but it is not a measurement.", cure="Use live_or_recorded for it."
-        )
+        raise RecordingError(f"'{name}' is recorded, but it is not a measurement.", cure="Use live_or_recorded for it.")
     differ = {k: v for k, v in asked.items() if found.options.get(k) != v}
     if batch is not None and batch != found.batch:
         differ["batch"] = batch
