@@ -96,28 +96,23 @@ class _Job:
         if self.source.proto is not None:
             self._check_graph()
         if self.level is not None and not 0 <= self.level <= 5:
-            raise BuildError(
-                f"level {self.level} is not an optimization level", cure="0 (quick) to 5 (thorough)"
-            )
+            raise BuildError(f"level {self.level} is not an optimization level", cure="0 (quick) to 5 (thorough)")
 
     def options(self) -> dict[str, Any]:
         """What was asked for, as plain data."""
         return {
             "precision": self.asked,
             "profiles": [{k: [list(s) for s in v] for k, v in p.items()} for p in self.profiles],
-            "level": self.level
-            if self.level is not None
-            else compat.default_level(bool(self.kinds & {"int8", "fp8"})),
+            "level": self.level if self.level is not None else compat.default_level(bool(self.kinds & {"int8", "fp8"})),
             "workspace": self.workspace,
         }
 
     def key(self) -> str:
         """Name of this build in the engine cache."""
-        return sha256(
-            json.dumps([_FORMAT, self.source.sha256, self.options(), made_by()], sort_keys=True).encode()
-        )
+        return sha256(json.dumps([_FORMAT, self.source.sha256, self.options(), made_by()], sort_keys=True).encode())
 
     def _check_graph(self) -> None:
+        compat.check_precisions(self.kinds)
         kinds = {k for k in self.wanted if k in compat.PRECISIONS}
         for kind in sorted(kinds - self.kinds):
             if kind in ("fp16", "bf16") and kinds & self.kinds and not compat.strongly_typed():
@@ -153,7 +148,8 @@ class _Job:
         kinds = self.kinds | network_kinds(network)
         self._set(builder, network, config, kinds, log, mark)
         cache = TimingCache(config, timing_file)
-        compat.watch(config, progressbar.monitor(bar, backend.trt))
+        monitor = progressbar.monitor(bar, backend.trt)  # held until the build is over
+        compat.watch(config, monitor)
         if self.configure:
             self.configure(config, network)
         facts = _facts(network)
@@ -161,12 +157,8 @@ class _Job:
         plan = builder.build_serialized_network(network, config)
         del held
         if plan is None:
-            raise _build_failed(
-                self.source.name, log_lines(log, mark), "TensorRT found no way to build this network"
-            )
-        report = BuildReport(
-            bytes(plan), self.source.name, 0.0, False, options, [], self.source.sha256, **facts
-        )
+            raise _build_failed(self.source.name, log_lines(log, mark), "TensorRT found no way to build this network")
+        report = BuildReport(bytes(plan), self.source.name, 0.0, False, options, [], self.source.sha256, **facts)
         report.profiles = [dict(p) for p in self.profiles]
         report.made_by = made_by()
         report.notes += cache.save()
@@ -238,7 +230,7 @@ def _facts(network: Any) -> dict[str, list[dict[str, Any]]]:
     """Inputs, outputs and layers of a network as plain data."""
 
     def tensor(t: Any) -> dict[str, Any]:
-        return {"name": t.name, "dtype": str(compat.np_dtype(t.dtype)), "shape": tuple(t.shape)}
+        return {"name": t.name, "dtype": str(compat.np_dtype(t.dtype)), "shape": compat.shape(t.shape)}
 
     def layer(x: Any) -> dict[str, Any]:
         out = x.get_output(0) if x.num_outputs else None
@@ -267,9 +259,7 @@ def _build_failed(name: str, lines: Sequence[str], what: str) -> BuildError:
     return BuildError(f"{what} ({name})", why=f"TensorRT said:{quote(lines)}", cure=cure)
 
 
-def _parse_failed(
-    source: Source, errors: Sequence[Mapping[str, str]], lines: Sequence[str]
-) -> ModelFileError:
+def _parse_failed(source: Source, errors: Sequence[Mapping[str, str]], lines: Sequence[str]) -> ModelFileError:
     nodes = source.proto.graph.node
     told = []
     for error in errors:
@@ -301,9 +291,7 @@ def _verify(report: BuildReport, wanted: set[str], kinds: set[str], proto: Any) 
     if wanted & {"fp32", "tf32"}:
         low = set(found) & {"FP16", "BF16", "INT8", "FP8"}
         if low:
-            raise PrecisionError(
-                f"{report.asked} was asked for, the engine computes in {', '.join(low)}", why=seen
-            )
+            raise PrecisionError(f"{report.asked} was asked for, the engine computes in {', '.join(low)}", why=seen)
         return []
     for kind in sorted(wanted):
         if kind not in kinds:

@@ -151,6 +151,20 @@ def create_network(builder: Any, strongly_typed: bool = True) -> Any:
     return builder.create_network(flags)
 
 
+def check_precisions(kinds: Iterable[str]) -> None:
+    """PrecisionError where this TensorRT cannot compute one of the precisions: BF16 and FP8 on 8.6."""
+    for kind in sorted(set(kinds)):
+        if kind not in PRECISIONS:
+            raise PrecisionError(f"unknown precision {kind!r}", cure=f"one of {', '.join(PRECISIONS)}")
+        if version()[0] < 10 and kind in ("bf16", "fp8"):
+            flag_only = " (8.6 has the flag's name, but nothing behind it)" if kind == "fp8" else ""
+            raise PrecisionError(
+                f"TensorRT {'.'.join(map(str, version()))} cannot compute {kind.upper()}",
+                why=f"{kind.upper()} came with TensorRT 10{flag_only}",
+                cure="use fp16 or int8 here, or TensorRT 10 or later",
+            )
+
+
 def permit(config: Any, kinds: Iterable[str], *, strongly_typed: bool | None = None) -> None:
     """Permit precisions, {"fp16", "bf16", "int8", "fp8"}, where the version asks for permission.
 
@@ -159,17 +173,9 @@ def permit(config: Any, kinds: Iterable[str], *, strongly_typed: bool | None = N
     does by default. PrecisionError where the version cannot do a precision at all.
     """
     trt = backend.trt
+    check_precisions(kinds)
     typed = version()[0] >= 10 if strongly_typed is None else strongly_typed
     for kind in sorted(set(kinds)):
-        if kind not in PRECISIONS:
-            raise PrecisionError(f"unknown precision {kind!r}", cure=f"one of {', '.join(PRECISIONS)}")
-        if version()[0] < 10 and kind in ("bf16", "fp8"):
-            raise PrecisionError(
-                f"TensorRT {'.'.join(map(str, version()))} cannot compute {kind.upper()}",
-                why=f"{kind.upper()} came with TensorRT 10"
-                + (" (8.6 has the name of the flag, but no kernels behind it)" if kind == "fp8" else ""),
-                cure="use fp16 or int8 here, or TensorRT 10 or later",
-            )
         if typed and version()[0] >= 10:
             continue
         flag = getattr(trt.BuilderFlag, kind.upper(), None)
@@ -309,6 +315,14 @@ def np_dtype(trt_dtype: Any) -> np.dtype:
     raise TypeError(f"NumPy has no dtype for TensorRT's {name}")
 
 
+def shape(dims: Any) -> tuple[int, ...]:
+    """A `trt.Dims` as a tuple; () where TensorRT does not know the rank before the build."""
+    try:
+        return tuple(int(n) for n in dims)
+    except ValueError:
+        return ()
+
+
 def io_tensors(engine: Any) -> list[dict[str, Any]]:
     """Inputs and outputs of an engine, in order: name, mode ("input" or "output"), NumPy dtype, shape."""
     trt, found = backend.trt, []
@@ -316,9 +330,7 @@ def io_tensors(engine: Any) -> list[dict[str, Any]]:
         name = engine.get_tensor_name(i)
         mode = "input" if engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT else "output"
         dtype = str(np_dtype(engine.get_tensor_dtype(name)))
-        found.append(
-            {"name": name, "mode": mode, "dtype": dtype, "shape": tuple(engine.get_tensor_shape(name))}
-        )
+        found.append({"name": name, "mode": mode, "dtype": dtype, "shape": tuple(engine.get_tensor_shape(name))})
     return found
 
 
@@ -354,9 +366,7 @@ def _context_at_optimum(engine: Any) -> Any:
     context = engine.create_execution_context()
     for tensor in inputs:
         if context is not None and -1 in tensor["shape"]:
-            context.set_input_shape(
-                tensor["name"], tuple(engine.get_tensor_profile_shape(tensor["name"], 0)[1])
-            )
+            context.set_input_shape(tensor["name"], tuple(engine.get_tensor_profile_shape(tensor["name"], 0)[1]))
     return context
 
 
@@ -427,9 +437,7 @@ def _tensor(raw: Any) -> dict[str, Any]:
     }
 
 
-_COMPUTE = re.compile(
-    r"conv|gemm|matmul|matrix_?multiply|fullyconnected|fully_connected|einsum|attention|mha", re.I
-)
+_COMPUTE = re.compile(r"conv|gemm|matmul|matrix_?multiply|fullyconnected|fully_connected|einsum|attention|mha", re.I)
 _OPAQUE = re.compile(r"myelin|foreignnode", re.I)
 _NARROW = ("FP4", "INT4", "FP8", "INT8", "BF16", "FP16", "FP32")
 
@@ -443,9 +451,7 @@ def is_compute(layer: dict[str, Any]) -> bool:
         return False
     if _COMPUTE.search(told):
         return True
-    return layer["type"].lower() in ("fusion", "") and bool(
-        re.search(r"gemm|conv|fmha|xmma", layer["tactic"], re.I)
-    )
+    return layer["type"].lower() in ("fusion", "") and bool(re.search(r"gemm|conv|fmha|xmma", layer["tactic"], re.I))
 
 
 def is_opaque(layer: dict[str, Any]) -> bool:
@@ -455,7 +461,10 @@ def is_opaque(layer: dict[str, Any]) -> bool:
 
 def fed_by_dequantize(layers: list[dict[str, Any]]) -> bool:
     """Whether a product takes quantized numbers, where Q/DQ pairs stay layers (the interpreter)."""
-    wide = {t["name"] for x in layers if x["type"] == "DequantizeLinear" for t in x["outputs"]}
+    wide: set[str] = set()
+    for x in layers:  # in order of execution; casts in between change nothing
+        if x["type"] == "DequantizeLinear" or (x["type"] == "Cast" and wide & {t["name"] for t in x["inputs"]}):
+            wide |= {t["name"] for t in x["outputs"]}
     products = [x for x in layers if is_compute(x)]
     integer = any(re.search(r"QLinear|Integer|QGemm|QAttention", x["type"]) for x in products)
     return integer or any(wide & {t["name"] for t in x["inputs"]} for x in products)

@@ -139,41 +139,47 @@ def _report_from(facts: dict[str, Any], plan: bytes) -> BuildReport:
     """BuildReport from the cache's JSON."""
     for tensor in facts["inputs"] + facts["outputs"]:
         tensor["shape"] = tuple(tensor["shape"])
-    facts["profiles"] = [
-        {n: tuple(tuple(s) for s in three) for n, three in p.items()} for p in facts["profiles"]
-    ]
+    facts["profiles"] = [{n: tuple(tuple(s) for s in three) for n, three in p.items()} for p in facts["profiles"]]
     facts["log"] = [tuple(line) for line in facts["log"]]
     return BuildReport(plan=plan, from_cache=True, **facts)
 
 
 class TimingCache:
-    """TensorRT's notes on how fast each tactic was, kept in a file between builds."""
+    """TensorRT's notes on how fast each tactic was, kept in a file between builds.
+
+    `<file>.sha256` beside it keeps a damaged file from TensorRT, which may not survive reading one.
+    """
 
     def __init__(self, config: Any, file: Path | None) -> None:
         self.config, self.file = config, file
+        self.sidecar = Path(f"{file}.sha256")
         self.notes: list[str] = []
         if file is None:
             return
-        cache = config.create_timing_cache(self._read())
+        data = self._read()
+        cache = None if data is None else config.create_timing_cache(data)
         if cache is None or not config.set_timing_cache(cache, False):
-            self.notes.append(
-                f"the timing cache {file.name} is of another TensorRT or damaged: started afresh"
-            )
+            self.notes.append(f"the timing cache {file.name} is of another TensorRT or damaged: started afresh")
             cache = config.create_timing_cache(b"")
             config.set_timing_cache(cache, False)
 
-    def _read(self) -> bytes:
+    def _read(self) -> bytes | None:
+        """The file's bytes, b"" where there is none; None where it is not what was written."""
         try:
-            return self.file.read_bytes()
+            data = self.file.read_bytes()
         except OSError:
             return b""
+        return data if not self.sidecar.is_file() or self.sidecar.read_text() == sha256(data) else None
 
     def save(self) -> list[str]:
         """Write what the build learned; returns remarks. A file that cannot be written loses no build."""
         if self.file is not None:
             try:
                 self.file.parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(self.file, bytes(self.config.get_timing_cache().serialize()))
+                data = bytes(self.config.get_timing_cache().serialize())
+                self.sidecar.unlink(missing_ok=True)
+                write_atomically(self.file, data)
+                write_atomically(self.sidecar, sha256(data).encode())
             except OSError as error:
                 self.notes.append(f"the timing cache was not written: {error.strerror or error}")
         return self.notes

@@ -81,11 +81,7 @@ def origins(name: str, network: Sequence[str] | None = None, metadata: str = "")
     if network is None:
         ends = [leaf for span in parts.spans for end in span for leaf in _leaves(end)]
         plain = [] if name.startswith("__my") and nodes else parts.names
-        return list(
-            dict.fromkeys(
-                [*plain, *(nodes if parts.spans and nodes else ends), *(nodes if not plain else [])]
-            )
-        )
+        return list(dict.fromkeys([*plain, *(nodes if parts.spans and nodes else ends), *(nodes if not plain else [])]))
     order = {n: i for i, n in enumerate(network)}
     held = {order[n] for n in parts.names} | {order[n] for n in nodes if n in order}
     for span in parts.spans:

@@ -172,14 +172,10 @@ class Fusion:
     def __repr__(self) -> str:
         inside = len(self.where)
         words = f"{inside} network layers in {sum(bool(v) for v in self.held.values())} engine layers"
-        return (
-            f"Fusion({words}, {len(self.absorbed)} absorbed, {len(self.added)} added, {len(self.lost)} lost)"
-        )
+        return f"Fusion({words}, {len(self.absorbed)} absorbed, {len(self.added)} added, {len(self.lost)} lost)"
 
     def _repr_html_(self) -> str:
-        rows = [
-            (k, "<br>".join(map(escape, v)) or "<i>none: TensorRT added it</i>") for k, v in self.held.items()
-        ]
+        rows = [(k, "<br>".join(map(escape, v)) or "<i>none: TensorRT added it</i>") for k, v in self.held.items()]
         rows += [("(none)", f"{escape(k)}: <i>{escape(v)}</i>") for k, v in self.absorbed.items()]
         rows += [("<b>lost</b>", escape(k)) for k in self.lost]
         style = "style='text-align:left'"
@@ -250,14 +246,13 @@ def _assign(network: Sequence[dict[str, Any]], found: Sequence[dict[str, Any]]) 
     order = {layer["name"]: i for i, layer in enumerate(network)}
     parts = [engine_names.parse(layer["name"], order) for layer in found]
     held = [{order[n] for n in p.names} for p in parts]
+    named = set().union(*held) if held else set()
     for layer, mine in zip(found, held, strict=True):
         told = layer["raw"].get("Origins") if layer.get("raw") else None
-        mine.update(order[n] for n in told or [] if n in order)
+        mine.update(order[n] for n in told or [] if n in order and order[n] not in named)
     taken = set().union(*held) if held else set()
     nodes = [
-        set()
-        if engine_names.is_helper(x["name"])
-        else set(engine_names.metadata_names(x.get("metadata", "")))
+        set() if engine_names.is_helper(x["name"]) else set(engine_names.metadata_names(x.get("metadata", "")))
         for x in found
     ]
     for i, layer in enumerate(network):
@@ -292,16 +287,8 @@ def _why_absorbed(layer: dict[str, Any]) -> str:
     if layer["type"]:
         if layer["type"] in _FOLDS:
             return _FOLDS[layer["type"]]
-        return (
-            "arithmetic on shapes: done at build time or on the host"
-            if layer["dtype"] in _SHAPE_TYPES
-            else ""
-        )
-    return (
-        "by its name a constant, a view or a no-op: folded at build"
-        if _FOLDED_NAME.search(layer["name"])
-        else ""
-    )
+        return "arithmetic on shapes: done at build time or on the host" if layer["dtype"] in _SHAPE_TYPES else ""
+    return "by its name a constant, a view or a no-op: folded at build" if _FOLDED_NAME.search(layer["name"]) else ""
 
 
 def _network(layers: Sequence[Any]) -> list[dict[str, Any]]:

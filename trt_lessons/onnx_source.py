@@ -47,11 +47,7 @@ class Source:
             self.sha256 = sha256(b"".join([self.data, *(p.read_bytes() for p in self.external)]))
         graph = self.proto.graph.name if self.proto is not None else ""
         self.name = (
-            name
-            or (self.path.stem if self.path else "")
-            or graph
-            or getattr(model, "__name__", "")
-            or "network"
+            name or (self.path.stem if self.path else "") or graph or getattr(model, "__name__", "") or "network"
         )
 
     def called(self) -> str:
@@ -93,9 +89,7 @@ def _parse_onnx(data: bytes, called: str) -> Any:
     try:
         model = onnx.load_model_from_string(data)
     except Exception as error:  # protobuf has had several classes for this
-        raise refuse(
-            f"protobuf stops reading it ({len(data):,} bytes): cut short, or another kind of file"
-        ) from error
+        raise refuse(f"protobuf stops reading it ({len(data):,} bytes): cut short, or another kind of file") from error
     if not model.ir_version or not (model.graph.node or model.graph.output):
         raise refuse("it has no graph")
     if not model.graph.output:
@@ -128,9 +122,7 @@ def graph_kinds(model: Any) -> set[str]:
     import onnx
 
     words = {onnx.TensorProto.FLOAT16: "fp16", onnx.TensorProto.BFLOAT16: "bf16"}
-    eights = {
-        n: "fp8" for n in (getattr(onnx.TensorProto, t, None) for t in ("FLOAT8E4M3FN", "FLOAT8E5M2")) if n
-    }
+    eights = {n: "fp8" for n in (getattr(onnx.TensorProto, t, None) for t in ("FLOAT8E4M3FN", "FLOAT8E5M2")) if n}
     found: set[str] = set()
 
     def look(graph: Any) -> None:

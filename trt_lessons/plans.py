@@ -95,9 +95,7 @@ class BuildReport:
         print(f"  precision {told}")
 
     def __repr__(self) -> str:
-        ins, outs = (
-            ", ".join(f"{t['name']} {show(t['shape'])}" for t in x) for x in (self.inputs, self.outputs)
-        )
+        ins, outs = (", ".join(f"{t['name']} {show(t['shape'])}" for t in x) for x in (self.inputs, self.outputs))
         return f"BuildReport({self.name}: {ins} -> {outs}, precision {self.asked or 'as in the graph'})"
 
 
@@ -192,9 +190,7 @@ def _load_failed(called: str, lines: Sequence[str]) -> PlanError:
         why = "it was built for another GPU"
     elif re.search(r"host code|host_code|lean runtime", text, re.I):
         why = "it contains code for the CPU, which is not allowed unless asked for (host_code=True)"
-    return PlanError(
-        f"{called} does not load: {why}", why=f"TensorRT said:{quote(lines)}", cure="build it again here"
-    )
+    return PlanError(f"{called} does not load: {why}", why=f"TensorRT said:{quote(lines)}", cure="build it again here")
 
 
 def log_lines(log: Any, mark: int, limit: int = 8) -> list[str]:

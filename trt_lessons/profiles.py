@@ -48,15 +48,12 @@ def _three(name: str, shapes: Any) -> tuple[Shape, Shape, Shape]:
 def check(model: str, inputs: Sequence[Any], profiles: Sequence[Mapping[str, Any]]) -> None:
     """BuildError where a dynamic input has no range, before TensorRT says so less plainly."""
     dynamic = {t.name: tuple(t.shape) for t in inputs if -1 in tuple(t.shape)}
-    known = {t.name: tuple(t.shape) for t in inputs}
+    known = {t.name: None if t.is_shape_tensor else tuple(t.shape) for t in inputs}
     for number, profile in enumerate(profiles or [{}]):
         missing = [n for n in dynamic if n not in profile]
         if missing:
             which = ", ".join(f"{n!r} {show(dynamic[n])}" for n in missing)
-            example = {
-                n: tuple(tuple(k if d < 0 else d for d in dynamic[n]) for k in (1, 8, 32))
-                for n in missing[:1]
-            }
+            example = {n: tuple(tuple(k if d < 0 else d for d in dynamic[n]) for k in (1, 8, 32)) for n in missing[:1]}
             raise BuildError(
                 f"{model} has dynamic inputs without a range: {which}",
                 why="each -1 is decided when the engine runs, and TensorRT must know its limits in advance"
@@ -68,7 +65,7 @@ def check(model: str, inputs: Sequence[Any], profiles: Sequence[Mapping[str, Any
             _check_range(name, shapes, known)
 
 
-def _check_range(name: str, shapes: Sequence[Shape], known: Mapping[str, Shape]) -> None:
+def _check_range(name: str, shapes: Sequence[Shape], known: Mapping[str, Shape | None]) -> None:
     if name not in known:
         raise BuildError(
             f"a profile names {name!r}, which is no input",
@@ -76,13 +73,13 @@ def _check_range(name: str, shapes: Sequence[Shape], known: Mapping[str, Shape])
             cure="check the spelling",
         )
     want = known[name]
-    for shape in shapes:
-        if len(want) != len(shape) and len(want) > 0:
+    for shape in shapes if want is not None else ():  # a shape tensor's range is one of values
+        if len(want) != len(shape):
             raise BuildError(
                 f"the profile of {name!r} has rank {len(shape)}, the input {show(want)} rank {len(want)}",
                 cure="give as many dimensions as the input has",
             )
-        if any(w not in (-1, s) for w, s in zip(want, shape, strict=False)):
+        if any(w not in (-1, s) for w, s in zip(want, shape, strict=True)):
             raise BuildError(
                 f"the profile of {name!r} says {show(shape)}, the input is {show(want)}",
                 why="only dimensions of -1 are free",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
@@ -15,10 +16,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 from trt_lessons import backend, compat, engine_cache, layers
 from trt_lessons import build as room
-from trt_lessons.build import build, load
+from trt_lessons.build import load
 from trt_lessons.errors import BuildError, CacheError, ModelFileError, PlanError, PrecisionError
 
 TYPES = {"fp32": (TensorProto.FLOAT, np.float32), "fp16": (TensorProto.FLOAT16, np.float16)}
+build = functools.partial(room.build, level=0)  # the quickest builds, except where the level matters
+thorough = functools.partial(room.build, level=3, cache=False)
 RANGE = {"x": [(1, 1, 8, 8), (4, 1, 8, 8), (16, 1, 8, 8)]}
 
 
@@ -37,11 +40,25 @@ def tiny(kind="fp32", batch=2, *, op="Relu", channels=8):
     return _model(nodes, number, [batch, 1, 8, 8], [batch, 10], [kernel, matrix])
 
 
+def heavy(kind="fp32", batch=8):
+    """Two convolutions with enough work for types to matter: x[batch, 32, 32, 32] to y[batch, 64, 32, 32]."""
+    number, dtype = TYPES[kind]
+    rng = np.random.default_rng(1)
+    shapes = {"k1": (64, 32, 3, 3), "k2": (64, 64, 3, 3)}
+    weights = [numpy_helper.from_array((rng.standard_normal(s) * 0.05).astype(dtype), n) for n, s in shapes.items()]
+    nodes = [
+        helper.make_node("Conv", ["x", "k1"], ["a"], name="conv1", pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["a"], ["b"], name="relu1"),
+        helper.make_node("Conv", ["b", "k2"], ["y"], name="conv2", pads=[1, 1, 1, 1]),
+    ]
+    return _model(nodes, number, [batch, 32, 32, 32], [batch, 64, 32, 32], weights)
+
+
 def quantized():
-    """A convolution between Q/DQ pairs, as TensorRT wants them: x[2, 16, 8, 8] to y[2, 16, 8, 8]."""
+    """A convolution with Q/DQ pairs on both inputs: x[8, 32, 16, 16] to y[8, 32, 16, 16]."""
     rng = np.random.default_rng(1)
     arrays = {
-        "kernel": rng.integers(-127, 127, (16, 16, 3, 3)).astype(np.int8),
+        "kernel": (rng.standard_normal((32, 32, 3, 3)) * 0.3).astype(np.float32),
         "s_x": np.float32(0.05),
         "s_w": np.float32(0.01),
         "zero": np.int8(0),
@@ -50,10 +67,11 @@ def quantized():
     nodes = [
         helper.make_node("QuantizeLinear", ["x", "s_x", "zero"], ["xq"], name="q"),
         helper.make_node("DequantizeLinear", ["xq", "s_x", "zero"], ["xd"], name="dq"),
-        helper.make_node("DequantizeLinear", ["kernel", "s_w", "zero"], ["wd"], name="dq_w"),
+        helper.make_node("QuantizeLinear", ["kernel", "s_w", "zero"], ["wq"], name="q_w"),
+        helper.make_node("DequantizeLinear", ["wq", "s_w", "zero"], ["wd"], name="dq_w"),
         helper.make_node("Conv", ["xd", "wd"], ["y"], name="conv", pads=[1, 1, 1, 1]),
     ]
-    return _model(nodes, TensorProto.FLOAT, [2, 16, 8, 8], [2, 16, 8, 8], weights)
+    return _model(nodes, TensorProto.FLOAT, [8, 32, 16, 16], [8, 32, 16, 16], weights)
 
 
 def _model(nodes, number, shape_in, shape_out, weights):
@@ -198,7 +216,7 @@ def test_device_memory_is_a_number():
 
 @pytest.mark.parametrize("kind", ["fp32", "fp16"])
 def test_precision_is_verified(kind):
-    report = build(tiny(kind, channels=32), precision=kind, cache=False)
+    report = thorough(heavy(kind), precision=kind)
     assert report.asked == kind
     assert report.inputs[0]["dtype"] == {"fp32": "float32", "fp16": "float16"}[kind]
 
@@ -209,8 +227,22 @@ def test_tf32_is_a_flag():
 
 
 def test_int8_is_verified():
-    report = build(quantized(), precision="int8", cache=False)
+    report = room.build(quantized(), precision="int8", cache=False)
     assert report.asked == "int8"
+    assert report.options["level"] == (2 if compat.version()[0] < 10 else None)
+    found = layers.fusion(report.network, report.layers())
+    assert not found.lost and "conv" in found.where
+
+
+@pytest.mark.parametrize("kind", ["bf16", "fp8"])
+def test_precisions_of_later_versions(kind):
+    number = {"bf16": TensorProto.BFLOAT16, "fp8": TensorProto.FLOAT8E4M3FN}[kind]
+    nodes = [helper.make_node("Cast", ["x"], ["h"], to=number), helper.make_node("Cast", ["h"], ["y"], to=1)]
+    model = _model(nodes, TensorProto.FLOAT, [2, 3], [2, 3], [])
+    assert room.graph_kinds(model) == ({"bf16"} if kind == "bf16" else set())
+    if compat.version()[0] < 10 and kind == "bf16":
+        with pytest.raises(PrecisionError, match="TensorRT 10"):
+            build(model, cache=False)
 
 
 @pytest.mark.parametrize("kind", ["fp16", "bf16", "int8", "fp8"])
@@ -373,7 +405,7 @@ def test_the_second_build_comes_from_the_cache(tmp_path):
 
 def test_other_options_and_models_have_other_keys(tmp_path):
     build(tiny(), cache=tmp_path)
-    assert not build(tiny(), level=1, cache=tmp_path).from_cache
+    assert not room.build(tiny(), level=1, cache=tmp_path).from_cache
     assert not build(tiny(channels=4), cache=tmp_path).from_cache
     assert not build(tiny(), precision="fp32", cache=tmp_path).from_cache
     assert len(list(tmp_path.glob("*.plan"))) == 4
@@ -447,9 +479,7 @@ def test_a_full_disk_loses_no_build(tmp_path, monkeypatch):
 
 def test_two_threads_build_once(tmp_path):
     reports = []
-    threads = [
-        threading.Thread(target=lambda: reports.append(build(tiny(), cache=tmp_path))) for _ in range(3)
-    ]
+    threads = [threading.Thread(target=lambda: reports.append(build(tiny(), cache=tmp_path))) for _ in range(3)]
     for t in threads:
         t.start()
     for t in threads:
@@ -461,6 +491,7 @@ def test_two_threads_build_once(tmp_path):
 SCRIPT = """
 import sys
 from trt_lessons.build import build
+build.__kwdefaults__["level"] = 0
 print("cached" if build(sys.argv[1], cache=sys.argv[2]).from_cache else "built")
 """
 

@@ -220,7 +220,5 @@ def test_opsets_that_8_6_reads_wrongly(trt, opset, op, refused):
 def test_parser_errors_of_old_and_new_versions():
     old = SimpleNamespace(node=lambda: 3, desc=lambda: "no")
     assert compat.parser_error(old) == {"node": "3", "desc": "no"}
-    new = SimpleNamespace(
-        node=lambda: 3, desc=lambda: "no", node_name=lambda: "n", node_operator=lambda: "Foo"
-    )
+    new = SimpleNamespace(node=lambda: 3, desc=lambda: "no", node_name=lambda: "n", node_operator=lambda: "Foo")
     assert compat.parser_error(new) == {"node": "3", "desc": "no", "name": "n", "op": "Foo"}

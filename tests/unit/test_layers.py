@@ -105,9 +105,7 @@ def test_pieces_that_are_no_layer_are_kept_in_sight():
     assert parts.unknown == ["mystery"]
 
 
-@given(
-    st.lists(st.sampled_from(NETWORK), min_size=1, max_size=6, unique=True), st.sampled_from([" + ", " || "])
-)
+@given(st.lists(st.sampled_from(NETWORK), min_size=1, max_size=6, unique=True), st.sampled_from([" + ", " || "]))
 def test_any_fusion_of_known_layers_is_read_back(names, separator):
     assert set(layers.origins(separator.join(names), NETWORK)) == set(names)
     assert set(layers.origins(f"PWN({', '.join(names)})", NETWORK)) == set(names)
@@ -153,9 +151,7 @@ def test_types_say_why_a_layer_was_absorbed():
         {"name": "n", "type": "ELEMENTWISE", "dtype": "INT32"},
         {"name": "gone", "type": "CONVOLUTION", "dtype": "FLOAT"},
     ]
-    found = layers.fusion(
-        network, compat.normalize_layers({"Layers": [{"Name": "conv", "LayerType": "conv"}]})
-    )
+    found = layers.fusion(network, compat.normalize_layers({"Layers": [{"Name": "conv", "LayerType": "conv"}]}))
     assert set(found.absorbed) == {"w", "n"} and found.lost == ["gone"]
 
 
@@ -278,9 +274,7 @@ def test_short_dtype(words, short):
 
 
 def test_table_shows_counts_and_survives_json():
-    table = layers.Table(
-        [layers._row(x) for x in compat.normalize_layers(json.loads(INSPECTOR_8, strict=False))], "t"
-    )
+    table = layers.Table([layers._row(x) for x in compat.normalize_layers(json.loads(INSPECTOR_8, strict=False))], "t")
     assert len(table) == 2 and table[0].bytes_moved == 8 * 1024 * 2 + 8 * 16 * 1024
     assert table[1].bytes_moved is None
     assert table.count() == {"FP16": 1, "FP32": 1}
