@@ -8,6 +8,7 @@ Introduced in lesson 00.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import importlib
@@ -16,6 +17,7 @@ import os
 import platform
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -238,6 +240,18 @@ def _forget() -> None:
     choice.cache_clear()
     for loaded in _LOADERS:
         globals().pop(loaded, None)
+
+
+@contextlib.contextmanager
+def in_this_thread() -> Iterator[None]:
+    """Make CUDA usable in a thread other than the main one: the context is pushed, and popped at the end."""
+    cuda = sys.modules[__name__].cuda
+    context = cuda.Device(0).retain_primary_context()
+    context.push()
+    try:
+        yield
+    finally:
+        cuda.Context.pop()
 
 
 # ---- versions ----

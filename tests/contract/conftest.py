@@ -164,6 +164,12 @@ class Bench:
         return self.run(self.engine(define, profiles, **options), feeds)
 
 
+@pytest.fixture(scope="session")
+def shared_bench(cuda: Any) -> Bench:
+    """A bench for engines that several tests use: build them in a module's own fixture."""
+    return Bench(compat.shared_log())
+
+
 @pytest.fixture
 def bench(log: Any) -> Bench:
     """Builds and runs small networks on the backend under test."""

@@ -112,6 +112,7 @@ class Queue:
 LEGACY = Queue(0)
 _queues: dict[int, Queue] = {0: LEGACY}
 _late_errors: list[Error] = []
+_running = 0  # how deep inside the work of streams we are
 
 
 # ---- memory ----
@@ -189,10 +190,12 @@ def drop(address: int) -> None:
 
 
 def reap() -> None:
-    """Free what `drop` collected."""
+    """Free what `drop` collected; not while a stream's work is being done."""
     if not _dropped:
         return
     with lock:
+        if _running:
+            return
         try:
             _drain_all()
         except Error as late:
@@ -364,15 +367,17 @@ def is_done(queue: Queue, call: str = "cuStreamQuery") -> bool:
 
 def _run(queue: Queue, until: float = float("inf")) -> None:
     """Do the stream's work that was enqueued at `until` or before, and what it depends on."""
+    global _running
     while queue.items and queue.items[0][0] <= until:
         moment, work = queue.items.popleft()
-        if queue is LEGACY:
-            for other in list(_queues.values()):
-                if other.blocking and other is not queue:
-                    _run(other, moment - 1)
-        elif queue.blocking and LEGACY.items:
-            _run(LEGACY, moment - 1)
+        _running += 1
         try:
+            if queue is LEGACY:
+                for other in list(_queues.values()):
+                    if other.blocking and other is not queue:
+                        _run(other, moment - 1)
+            elif queue.blocking and LEGACY.items:
+                _run(LEGACY, moment - 1)
             work()
         except Error:
             queue.items.clear()
@@ -380,6 +385,8 @@ def _run(queue: Queue, until: float = float("inf")) -> None:
         except Exception as cause:
             queue.items.clear()
             raise _worker_error(cause) from cause
+        finally:
+            _running -= 1
 
 
 def _worker_error(cause: Exception) -> LogicError:
@@ -389,6 +396,8 @@ def _worker_error(cause: Exception) -> LogicError:
 
 
 def _drain_all() -> None:
+    if _running:
+        return  # called by a stream's own work, which must not wait for what comes after it
     for queue in list(_queues.values()):
         _run(queue)
         if queue.closed and not queue.items:
