@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import ctypes
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -150,6 +151,15 @@ def install(venv: Path, extras: list[str], gpu: bool) -> None:
         pycuda(base, env)
 
 
+def quiet_lab(venv: Path) -> None:
+    """No questions about news and updates: versions are pinned, and a class may be offline."""
+    folder = venv / "share" / "jupyter" / "lab" / "settings"
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = {"fetchNews": "false", "checkForUpdates": False}
+    text = json.dumps({"@jupyterlab/apputils-extension:notification": settings}, indent=2)
+    (folder / "overrides.json").write_text(text + "\n")
+
+
 def pycuda(base: list[str], env: dict[str, str]) -> None:
     """Build PyCUDA from source; without a compiler or CUDA's headers the lessons go on with cuda-python."""
     log = ROOT / ".venv.pycuda.log"
@@ -183,6 +193,7 @@ def main() -> None:
         started = time.monotonic()
         create(venv)
         install(venv, sorted(wanted), "gpu" in wanted)
+        quiet_lab(venv)
         (venv / ".complete").write_text(" ".join([fingerprint(), *sorted(wanted)]) + "\n")
         (venv / ".building").unlink()
         say(f"{args.venv} is ready after {time.monotonic() - started:.0f} s")

@@ -47,9 +47,7 @@ def find_notebook(name: str, folder: Path) -> Path:
     )
 
 
-def run_notebook(
-    path: Path, *, save_to: Path | None = None, timeout: float = 600, record: bool = False
-) -> Run:
+def run_notebook(path: Path, *, save_to: Path | None = None, timeout: float = 600, record: bool = False) -> Run:
     """Execute one notebook in its own folder with this Python; store it, outputs included, in `save_to`.
 
     timeout: seconds a cell. record: measurements with a name are recorded. At an error nothing is stored.
@@ -59,11 +57,13 @@ def run_notebook(
 
     notebook = nbformat.read(path, as_version=4)
     client = client_for(notebook, path, timeout)
+    reached: list[int] = [0]
+    client.on_cell_execute = lambda cell, cell_index: reached.append(cell_index)
     started, error = time.perf_counter(), ""
     try:
         client.execute(env=environment(record))
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as problem:
-        error = _explain(notebook, problem)
+        error = _explain(notebook.cells[reached[-1]], reached[-1], problem)
     seconds = time.perf_counter() - started
     if save_to and not error:
         save_to.parent.mkdir(parents=True, exist_ok=True)
@@ -101,32 +101,20 @@ def _kernel_of_this_python():
 
     class OnlyThisPython(KernelSpecManager):
         def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-            argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+            quiet = "--IPKernelApp.log_level=40"
+            argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", quiet]
             return KernelSpec(argv=argv, display_name="Python 3", language="python")
 
     return AsyncKernelManager(kernel_name="python3", kernel_spec_manager=OnlyThisPython())
 
 
-def _explain(notebook, problem: Exception) -> str:
+def _explain(cell, index: int, problem: Exception) -> str:
     """Which cell failed, its first line, and the end of the traceback."""
-    failed = [
-        (i, c)
-        for i, c in enumerate(notebook.cells)
-        if c.cell_type == "code" and any(o.output_type == "error" for o in c.outputs)
-    ]
-    if not failed:
-        running = [(i, c) for i, c in enumerate(notebook.cells) if c.cell_type == "code" and c.source.strip()]
-        failed = [(i, c) for i, c in running if c.get("execution_count") is None][:1]
-        text = str(problem).strip().splitlines()
-    else:
-        output = next(o for o in failed[-1][1].outputs if o.output_type == "error")
-        text = ANSI.sub("", "\n".join(output.traceback)).splitlines() or [output.evalue]
-    where = ""
-    if failed:
-        index, cell = failed[-1]
-        first = next((line for line in cell.source.splitlines() if line.strip()), "")
-        where = f"cell {index} (id {cell.get('id', '?')}): {first}\n"
-    return where + "\n".join("    " + line for line in text[-15:])
+    output = next((o for o in cell.get("outputs", []) if o.output_type == "error"), None)
+    text = str(problem).strip() if output is None else "\n".join(output.traceback) or output.evalue
+    first = next((line for line in cell.source.splitlines() if line.strip()), "")
+    end = [f"    {line}" for line in ANSI.sub("", text).splitlines()[-15:]]
+    return "\n".join([f"cell {index} (id {cell.get('id', '?')}): {first}", *end])
 
 
 def clean(notebook: dict) -> dict:

@@ -166,8 +166,9 @@ class Workbook:
     def _read_manifest(self) -> dict[str, dict[str, str]]:
         """name -> {"written": sha256 on disk, "lesson": sha256 of the lesson that it came from}."""
         try:
-            return json.loads(self.manifest_file.read_text("utf-8"))["files"]
-        except (OSError, ValueError, KeyError):
+            files = json.loads(self.manifest_file.read_text("utf-8"))["files"]
+            return {name: dict(entry) for name, entry in files.items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return {}  # then every differing file counts as the learner's: nothing is lost
 
     def _write(self, name: str, content: bytes) -> None:

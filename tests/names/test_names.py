@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 VERSIONS = ["8.6.0", "10.0", "10.16", "11.4"]
 NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
 CHECKS = sorted((ROOT / "notebooks").rglob("*.py"))
-OURS = frozenset({"execute"})  # nbclient's and the session's own; TensorRT 8 had it on a context
+OURS = frozenset({"execute", "precision"})  # of our own rooms; TensorRT had them on a context and a layer
 PACKAGE = sorted(p for p in (ROOT / "trt_lessons").rglob("*.py") if "interpreter" not in p.parts)
 
 

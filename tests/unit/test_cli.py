@@ -1,0 +1,216 @@
+"""The command line: what each command does with notebooks, and what it says when something is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from trt_lessons import cli, execute
+from trt_lessons.execute import find_notebook, run_notebook
+
+CHECKS = """
+from trt_lessons.exercises import exercise, right, wrong
+
+
+@exercise("90.1", points=2)
+def answer(a):
+    return right() if a == 42 else wrong(yours=a, expected="a number", hint="Think.")
+"""
+
+
+def notebook(*sources: str, exercise: str = "") -> dict:
+    """A notebook of code cells without outputs; `exercise` adds one with its check."""
+    cells = [
+        {"cell_type": "code", "id": f"c{i}", "metadata": {}, "execution_count": None, "outputs": [], "source": s}
+        for i, s in enumerate(sources)
+    ]
+    if exercise:
+        grades = {"grade": False, "solution": True, "grade_id": "ex-90-1"}
+        task = {**cells[0], "id": "task", "metadata": {"nbgrader": grades}}
+        task["source"] = f"### BEGIN SOLUTION\n{exercise}\n### END SOLUTION"
+        checks = {"grade": True, "solution": False, "grade_id": "check-90-1", "points": 2}
+        check = {**cells[0], "id": "check", "metadata": {"nbgrader": checks}}
+        check["source"] = 'import trt_lessons as tl\ntl.check("90.1", answer)'
+        cells += [task, check]
+    spec = {"name": "other", "display_name": "Other", "language": "python", "env": {}}
+    return {"cells": cells, "metadata": {"kernelspec": spec}, "nbformat": 4, "nbformat_minor": 5}
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with three small lessons."""
+    lessons = tmp_path / "notebooks"
+    (lessons / "checks").mkdir(parents=True)
+    save = lambda name, nb: (lessons / name).write_text(json.dumps(nb))  # noqa: E731
+    save("90_try_it.ipynb", notebook("import os\nprint('hello')", "6 * 7", exercise="answer = 42"))
+    save("91_1_fails.ipynb", notebook("x = 1", "# why\nraise ValueError('on purpose')", "x"))
+    save("91_2_other.ipynb", notebook("print(1)"))
+    (lessons / "checks" / "90_try_it.py").write_text(CHECKS)
+    monkeypatch.setenv("TRT_LESSONS_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_find_notebook(home: Path) -> None:
+    lessons = home / "notebooks"
+    for name in ("90", "90_try_it", "90_try_it.ipynb", "notebooks/90_try_it.ipynb"):
+        assert find_notebook(name, lessons).name == "90_try_it.ipynb"
+    assert find_notebook("91_2", lessons).name == "91_2_other.ipynb"
+
+
+@pytest.mark.parametrize(("name", "words"), [("95", "No lesson"), ("91", "fits 2 lessons"), ("9", "No lesson")])
+def test_find_notebook_says_what_there_is(home: Path, capsys, name: str, words: str) -> None:
+    assert cli.main(["run", name]) == 1
+    error = capsys.readouterr().err
+    assert words in error and "91_1_fails" in error and "Traceback" not in error
+
+
+def test_run_in_place(home: Path, capsys) -> None:
+    assert cli.main(["run", "90", "--in-place"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("ok") and " s\n" in out
+    path = home / "notebooks" / "90_try_it.ipynb"
+    first = path.read_bytes()
+    stored = json.loads(first)
+    assert [c["execution_count"] for c in stored["cells"]] == [1, 2, 3, 4]
+    assert [c["id"] for c in stored["cells"]] == ["c0", "c1", "task", "check"]
+    assert stored["cells"][3]["outputs"][0]["text"] == ["90.1 right.\n"]
+    assert stored["metadata"]["kernelspec"]["name"] == "python3"
+    assert stored["metadata"]["language_info"] == {"name": "python"}
+    assert all(set(c["metadata"]) <= {"tags", "nbgrader"} for c in stored["cells"])
+    assert cli.main(["run", "90", "--in-place"]) == 0
+    assert path.read_bytes() == first, "a second run stores the same bytes"
+    assert not list(path.parent.glob(".*"))
+
+
+def test_run_stops_at_an_error_and_says_where(home: Path, capsys) -> None:
+    path = home / "notebooks" / "91_1_fails.ipynb"
+    before = path.read_bytes()
+    assert cli.main(["run", "91_1", "--in-place"]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith("FAIL") and "cell 1 (id c1): # why" in out and "ValueError: on purpose" in out
+    assert "\x1b" not in out
+    assert path.read_bytes() == before, "nothing is stored after an error"
+
+
+def test_run_to_another_folder(home: Path, capsys) -> None:
+    before = (home / "notebooks" / "91_2_other.ipynb").read_bytes()
+    assert cli.main(["run", "91_2", "--output", "out"]) == 0
+    assert json.loads((home / "out" / "91_2_other.ipynb").read_text())["cells"][0]["outputs"]
+    assert (home / "notebooks" / "91_2_other.ipynb").read_bytes() == before
+
+
+def test_run_too_long(home: Path) -> None:
+    path = home / "notebooks" / "92_slow.ipynb"
+    path.write_text(json.dumps(notebook("x = 1", "import time\ntime.sleep(60)")))
+    started = time.monotonic()
+    done = run_notebook(path, timeout=2)
+    assert done.error and "cell 1" in done.error and time.monotonic() - started < 30
+
+
+def test_recording_is_told_to_the_kernel() -> None:
+    assert execute.environment(record=True)["TRT_LESSONS_RECORD"] == "1"
+
+
+def test_record_needs_a_gpu(home: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("TRT_LESSONS_BACKEND", "interpreter")
+    assert cli.main(["record"]) == 1
+    assert "nothing to record" in capsys.readouterr().err
+
+
+def test_no_lessons(tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("TRT_LESSONS_HOME", str(tmp_path))
+    assert cli.main(["run"]) == 1
+    assert "There are no lessons" in capsys.readouterr().err
+
+
+def test_lab_copies(home: Path, capsys) -> None:
+    assert cli.main(["lab", "--copies-only"]) == 0
+    assert "3 lessons (3 new)" in capsys.readouterr().out
+    mine = home / "workbook" / "90_try_it.ipynb"
+    mine.write_text(mine.read_text().replace("answer = ...", "answer = 41"))
+    cli.main(["lab", "--copies-only"])
+    out = capsys.readouterr().out
+    assert "90_try_it.ipynb: you changed it" in out
+    assert cli.main(["solution", "90"]) == 0
+    out = capsys.readouterr().out
+    assert "answer = 41" in out and "answer = 42" in out
+
+
+def test_solution_of_nothing(home: Path, capsys) -> None:
+    assert cli.main(["solution", "91_2"]) == 1
+    assert "has no exercise" in capsys.readouterr().err
+    assert cli.main(["solution", "90.9"]) == 1
+
+
+def test_progress(home: Path, capsys) -> None:
+    cli.main(["lab", "--copies-only"])
+    assert cli.main(["progress"]) == 0
+    assert "0 of 1 exercises done" in capsys.readouterr().out
+    run_notebook(home / "notebooks" / "90_try_it.ipynb", save_to=home / "workbook" / "90_try_it.ipynb")
+    done = run_notebook(home / "workbook" / "90_try_it.ipynb")
+    assert not done.error
+    cli.main(["progress"])
+    assert "1 of 1 exercises done" in capsys.readouterr().out
+
+
+def test_lab_listens_on_localhost_with_a_token(home: Path, monkeypatch) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    command = cli.lab_command(home / "workbook", 8123, [])
+    assert "--ip=127.0.0.1" in command and "--port=8123" in command
+    assert not any("token" in c or "password" in c or "0.0.0.0" in c for c in command)
+    if sys.platform.startswith("linux"):
+        assert "--no-browser" in command
+
+
+def test_lab_starts(home: Path) -> None:
+    """JupyterLab comes up headless, serves the copies and asks for its token."""
+    import urllib.error
+    import urllib.request
+
+    command = [sys.executable, "-m", "trt_lessons.cli", "lab", "--", "--ServerApp.port_retries=50"]
+    log = home / "lab.log"
+    with log.open("w") as out:
+        lab = subprocess.Popen(command, cwd=home, stdout=out, stderr=out, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+    try:
+        end, url = time.monotonic() + 60, ""
+        while not url and time.monotonic() < end:
+            assert lab.poll() is None, log.read_text()
+            words = log.read_text().replace("=...", "=hidden").split()
+            url = next((w for w in words if w.startswith("http://127.0.0.1") and "token=" in w), "")
+            time.sleep(0.2)
+        assert url, log.read_text()
+        base = url.split("/lab")[0]
+        assert b"version" in urllib.request.urlopen(f"{base}/api", timeout=10).read()
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{base}/api/contents", timeout=10)
+        assert refused.value.code == 403
+        assert (home / "workbook" / "90_try_it.ipynb").exists()
+    finally:
+        lab.terminate()
+        lab.wait(20)
+
+
+def test_doctor_status(capsys, monkeypatch) -> None:
+    from trt_lessons import doctor
+
+    monkeypatch.setattr(doctor, "examine", lambda: [doctor.Finding(True, "well")])
+    assert cli.main(["doctor"]) == 0
+    monkeypatch.setattr(doctor, "examine", lambda: [doctor.Finding(False, "ill", "why", "do")])
+    assert cli.main(["doctor"]) == 1
+    assert "[FAIL] ill" in capsys.readouterr().out
+
+
+def test_help_names_every_command(capsys) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    out = capsys.readouterr().out
+    for command in ("doctor", "lab", "run", "record", "compare", "solution", "progress"):
+        assert command in out

@@ -1,0 +1,185 @@
+"""doctor names each fault rightly, on simulated machines; on this one it answers every question."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from trt_lessons import doctor
+from trt_lessons.doctor import GIB, Finding, Machine, examine, report
+
+TRT = {f"tensorrt-cu12{part}": "11.4.0.106" for part in ("", "-bindings", "-libs")}
+BASE = dict.fromkeys(doctor.BASE_PACKAGES, "1.0")
+
+
+@dataclass
+class Pretended(Machine):
+    """A machine in perfect order, with a GPU; a test changes one thing."""
+
+    packages: dict = field(default_factory=lambda: {**BASE, **TRT, "pycuda": "2026.1"})
+    modules: tuple = ("tensorrt", "pycuda", "cuda.bindings")
+    import_errors: dict = field(default_factory=dict)
+    device_files: bool = True
+    gpu: object = (1, 12, 9)
+    pins: dict = field(default_factory=lambda: dict(BASE))
+    free: int = 100 * GIB
+    write_error: str = ""
+    shm: int | None = GIB
+    settings: dict = field(default_factory=dict)
+    version_of_python: tuple = (3, 12)
+
+    def python(self):
+        return self.version_of_python
+
+    def version(self, package):
+        return self.packages.get(package)
+
+    def has_module(self, name):
+        return name in self.modules
+
+    def try_import(self, module):
+        return self.import_errors.get(module, "")
+
+    def nvidia_device_files(self):
+        return self.device_files
+
+    def driver_version(self):
+        return "580.65.06" if self.device_files else ""
+
+    def cuda(self):
+        return self.gpu
+
+    def cache_folder(self):
+        return Path("cache")
+
+    def free_bytes(self, folder):
+        return self.free
+
+    def can_write(self, folder):
+        return self.write_error
+
+    def shared_memory(self):
+        return self.shm
+
+    def pinned(self):
+        return self.pins
+
+    def setting(self, name):
+        return self.settings.get(name, "")
+
+
+def failures(machine: Machine) -> list[Finding]:
+    """What doctor finds wrong."""
+    return [f for f in examine(machine) if f.ok is False]
+
+
+def test_all_in_order() -> None:
+    assert not failures(Pretended())
+    assert all(f.ok for f in examine(Pretended()))
+
+
+def test_a_laptop_is_in_order_too() -> None:
+    laptop = Pretended(packages=BASE, modules=(), device_files=False, gpu="libcuda.so.1 is not installed")
+    assert not failures(laptop)
+    assert "interpreter" in report(examine(laptop))
+
+
+NO_LIBS = {"tensorrt": "ImportError: libnvinfer.so.11: cannot open shared object file"}
+MIXED_TRT = {**BASE, **TRT, "tensorrt-cu12-libs": "10.16.1.11"}
+TWO_MAJORS = {**BASE, **TRT, "tensorrt-cu13": "11.4.0.106"}
+FAULTS = {
+    "the driver does not answer": (Pretended(gpu="cuInit failed with status 804"), "does not answer", "nvidia-smi"),
+    "no device visible": (Pretended(gpu=(0, 12, 9)), "does not answer", "nvidia-smi"),
+    "driver for an older CUDA": (Pretended(gpu=(1, 11, 8)), "too old for CUDA 12", "update the NVIDIA driver"),
+    "TensorRT not installed": (
+        Pretended(packages={**BASE, "pycuda": "2026.1"}, modules=("pycuda",)),
+        "TensorRT is not installed",
+        "make lab GPU=yes",
+    ),
+    "TensorRT without its libraries": (Pretended(import_errors=NO_LIBS), "without its libraries", "tensorrt-cu12-libs"),
+    "mixed versions of TensorRT": (Pretended(packages=MIXED_TRT), "mixed TensorRT", "pip uninstall"),
+    "TensorRT for two CUDA majors": (Pretended(packages=TWO_MAJORS), "mixed TensorRT", "pip uninstall"),
+    "no way to CUDA": (Pretended(modules=("tensorrt",)), "no way from Python to CUDA", "cuda-bindings"),
+    "PyCUDA for another CUDA": (
+        Pretended(import_errors={"pycuda.driver": "ImportError: libcurand.so.10"}),
+        "PyCUDA is installed but does not import",
+        "--force-reinstall pycuda",
+    ),
+    "no space": (Pretended(free=GIB // 2), "little disk space", "TRT_LESSONS_CACHE"),
+    "read-only cache": (Pretended(write_error="Read-only file system"), "cache cannot be written", "TRT_LESSONS_CACHE"),
+    "small /dev/shm": (Pretended(shm=1024), "little shared memory", "--shm-size"),
+    "other versions": (
+        Pretended(packages={**BASE, **TRT, "torch": "2.0"}),
+        "mixed versions: torch 2.0",
+        "make clean lab",
+    ),
+    "a package is missing": (Pretended(packages={**TRT, "numpy": "1.0"}), "packages missing: onnx", "make lab"),
+    "Python too new": (Pretended(version_of_python=(3, 14)), "Python 3.14", "make lab PYTHON="),
+    "unknown backend": (Pretended(settings={"TRT_LESSONS_BACKEND": "cuda"}), "cuda is unknown", "unset"),
+    "TensorRT asked for without a GPU": (
+        Pretended(settings={"TRT_LESSONS_BACKEND": "tensorrt"}, device_files=False, gpu="none", modules=()),
+        "cannot work here",
+        "unset",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_names_the_fault(name: str) -> None:
+    machine, what, cure = FAULTS[name]
+    found = failures(machine)
+    matching = [f for f in found if what in f.what]
+    assert len(matching) == 1, report(found)
+    assert cure in matching[0].cure and matching[0].cause
+    assert len(found) <= 2, "one fault is not reported in many places"
+
+
+def test_pycuda_missing_is_no_fault_with_cuda_python() -> None:
+    machine = Pretended(modules=("tensorrt", "cuda.bindings"))
+    assert not failures(machine)
+    remark = next(f for f in examine(machine) if f.ok is None)
+    assert "cuda-python" in remark.what and "environment.yml" in remark.cure
+
+
+def test_a_probe_that_breaks_does_not_hide_the_others() -> None:
+    class Broken(Pretended):
+        def shared_memory(self):
+            raise RuntimeError("odd")
+
+    found = failures(Broken(free=0))
+    assert [f.what[:10] for f in found] == ["little dis", "the questi"]
+    assert "RuntimeError: odd" in found[1].cause
+
+
+def test_report_marks_and_counts() -> None:
+    text = report([Finding(True, "a"), Finding(False, "b", "because", "run"), Finding(None, "c")])
+    lines = text.splitlines()
+    assert lines[0] == "[OK]   a" and lines[1] == "[FAIL] b"
+    assert lines[2].strip() == "cause: because" and lines[3].strip() == "do: run"
+    assert lines[4] == "[--]   c" and lines[-1].startswith("1 to mend")
+
+
+def test_pins_are_read_for_this_python() -> None:
+    text = "# why\na==1.0\nb==2.0 ; python_full_version < '3.0'\nb==3.0 ; python_full_version >= '3.0'\n"
+    assert doctor.read_pins(text) == {"a": "1.0", "b": "3.0"}
+
+
+def test_this_machine(tmp_path: Path, monkeypatch) -> None:
+    """Every real probe answers; the cache and the disk of this test are in order."""
+    monkeypatch.setenv("TRT_LESSONS_CACHE", str(tmp_path / "cache"))
+    machine = Machine()
+    assert machine.can_write(tmp_path / "cache") == "" and machine.free_bytes(tmp_path / "no" / "such") > 0
+    assert machine.try_import("json") == "" and "NoSuch" in machine.try_import("NoSuchModule")
+    assert machine.version("numpy") and machine.version("no-such-package") is None
+    assert machine.has_module("json") and not machine.has_module("no.such.module")
+    assert isinstance(machine.cuda(), str | tuple)
+    assert len(machine.pinned()) > 100
+    assert "could not be answered" not in report(examine(machine))
+
+
+def test_unwritable_folder_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    assert "Not a directory" in Machine().can_write(file / "cache") or "exists" in Machine().can_write(file)

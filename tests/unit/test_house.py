@@ -1,0 +1,182 @@
+"""Packaging: the three lists of packages agree, every version is pinned, and the import is fast."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parents[2]
+PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
+OTHER_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}  # conda's name -> PyPI's
+NOT_FROM_PYPI = {"python", "pip", "cuda-version", "cuda-cudart", "cuda-nvcc"}
+NEWER_ON_PYPI = {"pycuda"}  # conda-forge is behind
+
+
+def pins(python: str) -> dict[str, str]:
+    """Package -> version in constraints.txt for one version of Python on Linux."""
+    here = {
+        "python_version": python,
+        "python_full_version": f"{python}.9",
+        "sys_platform": "linux",
+        "os_name": "posix",
+    }
+    here |= {"platform_machine": "x86_64", "implementation_name": "cpython", "extra": ""}
+    found: dict[str, str] = {}
+    for line in (ROOT / "constraints.txt").read_text().splitlines():
+        if line and not line.startswith("#"):
+            requirement = Requirement(line)
+            if requirement.marker is None or requirement.marker.evaluate(here):
+                name = canonicalize_name(requirement.name)
+                assert name not in found, f"{name} has two versions on Python {python}"
+                found[name] = str(requirement.specifier).removeprefix("==")
+    return found
+
+
+def project() -> dict:
+    """The [project] table of pyproject.toml."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def direct() -> list[Requirement]:
+    """Every direct dependency, those of the extras as well."""
+    table = project()
+    extras = [r for group in table["optional-dependencies"].values() for r in group]
+    return [Requirement(r) for r in [*table["dependencies"], *extras]]
+
+
+def environment() -> dict[str, str]:
+    """PyPI's name -> version of everything in environment.yml."""
+    found = {}
+    for line in (ROOT / "environment.yml").read_text().splitlines():
+        match = re.fullmatch(r"\s*- ([A-Za-z][\w-]*)==?([\w.]+)", line)
+        if match:
+            found[OTHER_NAMES.get(match[1], match[1])] = match[2]
+    return found
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_every_direct_dependency_is_pinned(python: str) -> None:
+    pinned = pins(python)
+    for requirement in direct():
+        if requirement.marker is None or requirement.marker.evaluate({"python_version": python}):
+            version = pinned[canonicalize_name(requirement.name)]
+            assert requirement.specifier.contains(version), f"{requirement} and {version}"
+
+
+def test_constraints_are_exact() -> None:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    lines = [line for line in lines if not line.startswith("#")]
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+( ; .+)?", line) for line in lines)
+    assert lines == sorted(lines)
+
+
+def test_environment_agrees_with_constraints() -> None:
+    listed = environment()
+    pinned = pins(listed.pop("python"))
+    for name, version in listed.items():
+        if name in NOT_FROM_PYPI:
+            continue
+        want = pinned[canonicalize_name(name)]
+        if name in NEWER_ON_PYPI:
+            assert Version(version) <= Version(want)
+        else:
+            assert version == want, f"{name}: environment.yml {version}, constraints.txt {want}"
+
+
+def test_environment_has_every_dependency() -> None:
+    table = project()
+    wanted = [*table["dependencies"], *(r for e in ("gpu", "dev") for r in table["optional-dependencies"][e])]
+    listed = {canonicalize_name(n) for n in environment()}
+    assert {canonicalize_name(Requirement(r).name) for r in wanted} <= listed
+
+
+def test_environment_is_for_this_cuda() -> None:
+    listed = environment()
+    assert listed["cuda-version"] == "12.9" and "pycuda" in listed
+    assert listed["tensorrt-cu12"].startswith("11.4.") and listed["cuda-bindings"].startswith("12.9.")
+
+
+def test_each_dependency_has_its_reason() -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    lists = re.findall(r"^(?:dependencies|gpu|dev|classroom) = \[\n(.*?)^\]", text, re.M | re.S)
+    assert len(lists) == 4
+    for line in "".join(lists).splitlines():
+        assert re.fullmatch(r'\s+"[^"]+",\s+# .+', line), f"no reason: {line}"
+
+
+def test_versions_of_python() -> None:
+    assert project()["requires-python"] == ">=3.10,<3.14"
+
+
+def test_import_is_fast_and_light() -> None:
+    code = """if True:
+        import sys, time
+        start = time.perf_counter()
+        import trt_lessons
+        print(time.perf_counter() - start)
+        heavy = {"torch", "numpy", "matplotlib", "onnx", "onnxruntime", "tensorrt", "IPython"}
+        print(sorted(heavy & set(sys.modules)))
+    """
+    times = []
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
+        )
+        seconds, heavy = done.stdout.splitlines()
+        assert heavy == "[]"
+        times.append(float(seconds))
+    assert min(times) < 0.3
+
+
+def test_exports_are_there() -> None:
+    import trt_lessons as tl
+
+    for name in tl.__all__:
+        assert getattr(tl, name) is not None, name
+    assert callable(tl.build) and callable(tl.measure)
+    with pytest.raises(AttributeError, match="Session"):
+        tl.no_such_name  # noqa: B018
+
+
+def test_rooms_named_like_their_function_are_callable() -> None:
+    code = """if True:
+        import inspect
+        from trt_lessons.build import build
+        import trt_lessons as tl
+        assert tl.build.load is tl.load and inspect.signature(tl.build) == inspect.signature(build)
+        assert callable(tl.measure)
+    """
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_no_machine_in_the_tree() -> None:
+    """No path of one machine and no address of a private index in any file that git has."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git clone")
+    bad = re.compile(
+        r"(?<![\w.~])/(?:work|root|farm|opt/wheels)/|https?://[\w.-]*(?:pypi|pythonhosted)[\w.-]*/simple"
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        path = ROOT / name
+        if path.suffix not in {".onnx", ".npz", ".png"} and path.exists() and path != Path(__file__):
+            found = bad.search(path.read_text("utf-8", errors="ignore"))
+            assert not found, f"{name}: {found[0]}"
+
+
+def test_ci_runs_what_developers_run() -> None:
+    run = ROOT / ".ci" / "run"
+    assert "make test" in run.read_text() and os.access(run, os.X_OK)
