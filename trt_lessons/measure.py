@@ -83,10 +83,12 @@ def measure(
         if name is not None and not backend.is_gpu():
             return _recall(name, {**options, "depth": depth})
         with _Notice(name, plan):
-            found = _run_slots(slots, plan, transfers, graph)
+            found, captured = _run_slots(slots, plan, transfers, graph)
     finally:
         for slot in slots:
             slot.free()
+    if graph:
+        options["captured"] = captured
     where = _about(sessions[0], options, plan)
     return _finish(found, slots[0].batch, where, name)
 
@@ -164,16 +166,16 @@ def _event_maker(spin: bool) -> Callable[[], Any]:
     return lambda: backend.cuda.Event(flags)
 
 
-def _run_slots(slots: Sequence[Any], plan: Plan, transfers: bool, graph: bool) -> Samples:
+def _run_slots(slots: Sequence[Any], plan: Plan, transfers: bool, graph: bool) -> tuple[Samples, bool]:
     from . import backend
 
     new_event = _event_maker(plan.spin)
-    lanes = []
+    lanes, captured = [], graph
     for slot in slots:
         streams = [backend.cuda.Stream() for _ in range(3)]
         slot.h2d(streams[1])  # real numbers in the buffers, with transfers or without
         if graph:
-            slot.capture(streams[1])
+            captured = slot.capture(streams[1]) and captured
         else:
             slot.compute(streams[1])
         streams[1].synchronize()
@@ -183,7 +185,7 @@ def _run_slots(slots: Sequence[Any], plan: Plan, transfers: bool, graph: bool) -
             slot.d2h if transfers else None,
         )
         lanes.append(Lane(work, streams, new_event, plan))
-    return run_lanes(lanes, plan)
+    return run_lanes(lanes, plan), captured
 
 
 def _about(session: Any, options: dict[str, Any], plan: Plan) -> Provenance:

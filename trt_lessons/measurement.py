@@ -23,8 +23,8 @@ WORDS = {
     "d2h": "copy out",
     "latency": "latency",
 }
-MOST_SAMPLES = 1000
-DECIMALS = 5
+MOST_SAMPLES = 500  # a series, in a recording: enough for a histogram; statistics are over all samples
+DECIMALS = 4  # of a ms: CUDA events tell half a microsecond apart
 STORED_PERCENTILES = (50, 90, 95, 99)
 
 
@@ -145,7 +145,10 @@ class Measurement:
         """What trtexec would warn about, each in a sentence with its cure; empty when all is well."""
         found = []
         compute = self.median("compute")
-        if "enqueue" in self.series and self.median("enqueue") > 0.8 * compute:
+        if self.options.get("captured") is False:
+            found.append("No CUDA graph could be captured; measured without one.")
+        by_events = self.options.get("timed") != "host clock"
+        if by_events and self.median("enqueue") > 0.8 * compute:
             found.append(
                 f"The host is the limit: enqueueing takes {self.median('enqueue'):.3f} ms (median), compute "
                 f"{compute:.3f} ms. Cure: a CUDA graph (graph=True) or a larger batch."
@@ -157,10 +160,10 @@ class Measurement:
                     f"({compute:.3f} ms). Cure: keep data on the GPU, or measure with transfers=False."
                 )
         if self.cv("compute") > 0.025:
-            found.append(
-                f"Compute time varies by {100 * self.cv('compute'):.1f} %. Cure: nothing else on the GPU, "
-                "locked clocks, spin=True, or a longer run."
-            )
+            cure = "nothing else on the GPU, locked clocks, spin=True, or a longer run"
+            if self.source == "interpreter":
+                cure = "nothing else on this machine, or a longer run"
+            found.append(f"Compute time varies by {100 * self.cv('compute'):.1f} %. Cure: {cure}.")
         return found
 
     # -- showing ----------------------------------------------------------------------------------------
@@ -201,9 +204,7 @@ class Measurement:
         lanes = self.options.get("streams", 1)
         for i, times in enumerate(self.events[: n * lanes]):
             before = f"{i % lanes + 1}: " if lanes > 1 else ""
-            for stream, start, end in zip(
-                ("copy in", "compute", "copy out"), times[::2], times[1::2], strict=True
-            ):
+            for stream, start, end in zip(("copy in", "compute", "copy out"), times[::2], times[1::2], strict=True):
                 if start is not None and end is not None:
                     rows.append((before + stream, i // lanes, start, end))
         if not rows:
@@ -214,13 +215,11 @@ class Measurement:
     # -- storing ----------------------------------------------------------------------------------------
     def to_dict(self) -> dict[str, Any]:
         """Plain data for a recording: samples rounded and thinned, statistics over all of them kept."""
-        series = {
-            kind: {
-                "samples": [round(float(x), DECIMALS) for x in thin(samples)],
-                "statistics": {k: round(v, 7) for k, v in self.statistics(kind).items()},
-            }
-            for kind, samples in self.series.items()
-        }
+        series: dict[str, Any] = {}
+        for kind, samples in self.series.items():
+            series[kind] = {"statistics": {k: round(v, 7) for k, v in self.statistics(kind).items()}}
+            if kind != "latency":  # the sum of the others
+                series[kind]["samples"] = [round(float(x), DECIMALS) for x in thin(samples)]
         return {
             "series": series,
             "throughput": round(self.throughput, 3),
@@ -235,8 +234,11 @@ class Measurement:
         cls, data: Mapping[str, Any], *, provenance: Provenance | None = None, source: str = "recorded"
     ) -> Measurement:
         """The measurement back from `to_dict`, with where it came from."""
+        stored = data["series"]
+        series = {k: np.asarray(v["samples"], dtype=np.float64) for k, v in stored.items() if "samples" in v}
+        series["latency"] = np.sum([series[k] for k in ("h2d", "compute", "d2h") if k in series], axis=0)
         return cls(
-            series={k: np.asarray(v["samples"], dtype=np.float64) for k, v in data["series"].items()},
+            series=series,
             throughput=data["throughput"],
             batch=data["batch"],
             wall_s=data["wall_s"],
@@ -244,5 +246,5 @@ class Measurement:
             provenance=provenance,
             source=source,
             events=[list(row) for row in data.get("events", [])],
-            _stored={k: dict(v["statistics"]) for k, v in data["series"].items()},
+            _stored={k: dict(v["statistics"]) for k, v in stored.items()},
         )

@@ -14,7 +14,7 @@ import trt_lessons
 from trt_lessons import recordings
 from trt_lessons.errors import MeasureError, RecordingError
 from trt_lessons.measure import measure, measure_callable
-from trt_lessons.measurement import Measurement, median, percentile, thin, variation
+from trt_lessons.measurement import MOST_SAMPLES, Measurement, median, percentile, thin, variation
 
 # -- statistics --
 
@@ -66,10 +66,10 @@ def test_variation_by_hand():
 def test_thinning_keeps_ends_order_and_number():
     samples = np.arange(12_345.0)
     thinned = thin(samples)
-    assert len(thinned) == 1000 and thinned[0] == 0 and thinned[-1] == 12_344
+    assert len(thinned) == MOST_SAMPLES <= 1000 and thinned[0] == 0 and thinned[-1] == 12_344
     steps = np.diff(thinned)
-    assert steps.min() >= 12 and steps.max() <= 13
-    assert len(thin(samples[:1000])) == 1000 and len(thin(samples[:7])) == 7
+    assert steps.max() - steps.min() <= 1
+    assert len(thin(samples[:MOST_SAMPLES])) == MOST_SAMPLES and len(thin(samples[:7])) == 7
 
 
 def made(compute=1.0, enqueue=0.1, h2d=0.1, d2h=0.1, n=100, spread=0.0):
@@ -95,7 +95,7 @@ def test_statistics_survive_thinning_and_rounding():
     m = made(n=5000)
     m.series["compute"] = rng.gamma(5, 0.1, 5000)
     back = Measurement.from_dict(m.to_dict())
-    assert len(back.samples()) == 1000 and back.count == 5000
+    assert len(back.samples()) == MOST_SAMPLES and back.count == 5000 and "latency" in back.series
     assert back.median() == pytest.approx(median(m.samples()), abs=1e-6)
     for p in (90, 95, 99):
         assert back.percentile(p) == pytest.approx(percentile(m.samples(), p), abs=1e-6)
@@ -193,9 +193,7 @@ class Session:
 def on(monkeypatch, tmp_path):
     def choose(gpu):
         told = SimpleNamespace(gpu="NVIDIA H200", trt_version="8.6.0", driver="570", cuda_version="12.9")
-        cuda = SimpleNamespace(
-            Event=Event, Stream=Stream, event_flags=SimpleNamespace(DEFAULT=0, BLOCKING_SYNC=1)
-        )
+        cuda = SimpleNamespace(Event=Event, Stream=Stream, event_flags=SimpleNamespace(DEFAULT=0, BLOCKING_SYNC=1))
         fake = SimpleNamespace(is_gpu=lambda: gpu, describe=lambda: told, cuda=cuda)
         monkeypatch.setitem(vars(trt_lessons), "backend", fake)
         monkeypatch.setenv("TRT_LESSONS_RECORDINGS", str(tmp_path))
@@ -248,6 +246,15 @@ def test_graph_is_captured_once_and_launched(on):
     assert m.options["graph"] is True and m.options["spin"] is True
 
 
+def test_a_graph_that_cannot_be_captured_is_said(on):
+    on(True)
+    session = Session()
+    session.made.capture = lambda stream: False
+    session.made.captured = True
+    m = measure(session, graph=True, **FAST)
+    assert m.options["captured"] is False and "No CUDA graph" in m.warnings()[0]
+
+
 def test_timeline_shows_the_overlap(on):
     on(True)
     rows = measure(Session(), **FAST).timeline(3)
@@ -263,9 +270,7 @@ def test_several_sessions_have_streams_of_their_own(on):
     on(True)
     m = measure([Session(), Session()], **FAST)
     assert m.options["streams"] == 2 and m.count % 2 == 0
-    assert {r[0] for r in m.timeline(2)} == {
-        f"{i}: {s}" for i in (1, 2) for s in ("copy in", "compute", "copy out")
-    }
+    assert {r[0] for r in m.timeline(2)} == {f"{i}: {s}" for i in (1, 2) for s in ("copy in", "compute", "copy out")}
     alone = m.throughput / 2
     assert alone == pytest.approx(4 / 0.002, rel=0.5)
 
@@ -325,7 +330,7 @@ def test_named_without_a_gpu_is_the_recording(on):
     assert back.source == "recorded" and back.median() == live.median() and back.name == "digits"
     assert back.note.startswith("recorded on NVIDIA H200, TensorRT 8.6.0, ")
     for old, new in zip(live.timeline(2), back.timeline(2), strict=True):
-        assert old[:2] == new[:2] and old[2:] == pytest.approx(new[2:], abs=2e-5)
+        assert old[:2] == new[:2] and old[2:] == pytest.approx(new[2:], abs=2e-4)
     with pytest.raises(RecordingError, match="transfers: recorded True, asked False"):
         measure(Session(), name="digits", transfers=False, **FAST)
     with pytest.raises(RecordingError, match="the lesson's file holds: digits"):
