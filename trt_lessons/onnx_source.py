@@ -6,6 +6,7 @@ Introduced in lesson 02.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,35 @@ def _parse_onnx(data: bytes, called: str) -> Any:
         raise refuse("it has no graph")
     if not model.graph.output:
         raise refuse("its graph has no outputs")
+    try:
+        if not any(t.data_location == t.EXTERNAL for t in model.graph.initializer):  # else: needs the folder
+            onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:
+        # an op that ONNX does not know may be a plugin's: the parser decides, and says it better
+        if not re.search(r"No Op registered|No opset import|Unrecognized", str(error)):
+            raise refuse(f"it breaks ONNX's rules: {str(error).splitlines()[0]}") from error
+    except (ValueError, RuntimeError) as error:
+        raise refuse(f"onnx.checker cannot read it: {error}") from error
+    wrong = _broken_link(model.graph)
+    if wrong:
+        raise refuse(wrong)
     return model
+
+
+def _broken_link(graph: Any) -> str:
+    """What is wrong with the names in a graph, "" when every node reads something that exists."""
+    known = {""} | {x.name for x in [*graph.input, *graph.initializer]}
+    known |= {x.values.name for x in graph.sparse_initializer}
+    for node in graph.node:
+        for name in node.input:
+            if name not in known:
+                return f"node {node.name!r} ({node.op_type}) reads {name!r}, which nothing makes"
+        known.update(node.output)
+    told = [w for n in graph.node for w in (n.name, n.op_type, n.domain, *(a.name for a in n.attribute))]
+    if not all(isinstance(word, str) for word in [graph.name, *known, *told]):  # protobuf gives bytes else
+        return "a name in it is not text"
+    missing = [x.name for x in graph.output if x.name not in known]
+    return f"its output {missing[0]!r} is made by no node" if missing else ""
 
 
 def _external_files(model: Any, path: Path) -> list[Path]:
