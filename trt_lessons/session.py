@@ -11,7 +11,9 @@ lessons need not repeat them; `stream` and CUDA graphs are introduced in lesson 
 
 from __future__ import annotations
 
+import atexit
 import hashlib
+import weakref
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -27,6 +29,16 @@ __all__ = ["Session", "Slot", "TensorInfo", "pinned"]
 
 KEPT_SHAPES = 16  # sets of input shapes whose buffers infer() keeps
 STAGED_BYTES = 1 << 16  # smaller inputs go through page-locked memory; CUDA copies larger ones itself as fast
+
+
+_OPEN: weakref.WeakSet[Session] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """Close what is still open while CUDA's context lives: later it would end the process with an error."""
+    for session in list(_OPEN):
+        session.close()
 
 
 def pinned(shape: int | Shape, dtype: Any = np.float32) -> np.ndarray:
@@ -67,6 +79,7 @@ class Session:
         self._all_slots: set[Slot] = set()
         self._last: Slot | None = None
         self._closed = False
+        _OPEN.add(self)
         self._specs = [(info.name, info.dtype, info.location == "host") for info in self.inputs.values()]
         self._has_host_inputs = any(host for _, _, host in self._specs)
         self.data_dependent_outputs: tuple[str, ...] = ()
@@ -238,14 +251,10 @@ class Session:
         if len(shape) != len(low):
             raise ShapeError(
                 f"{name} has shape {shape}, {len(shape)} dimensions; the engine has {len(low)}: {info.shape}",
-                cure="add the batch dimension: array[None]"
-                if len(shape) + 1 == len(low)
-                else "reshape the array",
+                cure="add the batch dimension: array[None]" if len(shape) + 1 == len(low) else "reshape the array",
             )
         if low == high:
-            raise ShapeError(
-                f"{name} has shape {shape}; the engine was built for {low}", cure="give that shape"
-            )
+            raise ShapeError(f"{name} has shape {shape}; the engine was built for {low}", cure="give that shape")
         raise ShapeError(
             f"{name} has shape {shape}; profile {self.profile} takes {low} to {high}",
             why=f"the engine's own shape is {info.shape}; -1 stands for what the profile leaves open",
@@ -316,8 +325,8 @@ class Session:
         arrays = self.check(inputs)
         slot = self._slot_for(arrays)
         stream, copy = self.cuda_stream, backend.cuda.memcpy_htod_async
-        for (_, _, host), array, buffer in zip(self._specs, arrays, slot.inputs.values(), strict=True):
-            if host:
+        for array, buffer in zip(arrays, slot.inputs.values(), strict=True):
+            if not buffer.is_copied:
                 continue
             if buffer.nbytes <= STAGED_BYTES or not array.flags.c_contiguous:
                 np.copyto(buffer.host, array)
@@ -386,9 +395,9 @@ class _Pipeline:
         query = self._take(arrays)
         copy = backend.cuda.memcpy_htod_async
         for buffer, array in zip(query.slot.inputs.values(), arrays, strict=True):
-            if buffer.info.location == "host":
+            if not buffer.is_copied:
                 continue
-            if array.flags.c_contiguous and array.size and _is_pinned(array):
+            if array.flags.c_contiguous and _is_pinned(array):
                 copy(buffer.device, array.reshape(-1).view(np.uint8), self.stream_in)
                 query.kept.append(array)
             else:

@@ -75,6 +75,8 @@ class Buffer:
         self.host = self.raw.view(info.dtype).reshape(shape)
         self.device = int(self._device[1]) if self._device else self._pinned[1].ctypes.data
 
+        self.is_copied = self._device is not None and self.nbytes > 0
+
     def close(self) -> None:
         """Give both blocks back to the session."""
         self._memory.give("pinned", *self._pinned)
@@ -106,9 +108,8 @@ class Slot:
         except Exception:
             self.free()
             raise
-        self._copied_in = [b for b in self.inputs.values() if b.info.location == "device"]
-        self._h2d = [(b.device, b.raw) for b in self._copied_in]
-        self._d2h = [(b.raw, b.device) for b in self.outputs.values() if b.info.location == "device"]
+        self._h2d = [(b.device, b.raw) for b in self.inputs.values() if b.is_copied]
+        self._d2h = [(b.raw, b.device) for b in self.outputs.values() if b.is_copied]
         self._addresses = [(n, b.device) for n, b in (*self.inputs.items(), *self.outputs.items())]
 
     def _shape_outputs(self) -> None:
@@ -232,6 +233,7 @@ class Slot:
         try:
             self._capture(stream)
         except LessonError as failed:
+            backend.cudart.cudaGetLastError()  # else the next call of TensorRT may trip over it
             self._warn(failed.what)
         return self._graph is not None
 

@@ -20,6 +20,13 @@ def stream(cuda):
     return cuda.Stream()
 
 
+@pytest.fixture(autouse=True)
+def forget_errors(cudart):
+    """CUDA keeps the last error for whoever asks next, which must not be the next test."""
+    yield
+    cudart.cudaGetLastError()
+
+
 # ---- device and context ----
 
 
@@ -584,6 +591,14 @@ def test_an_event_recorded_in_a_capture_cannot_be_waited_for(cuda, cudart, strea
     with pytest.raises(cuda.Error):
         event.synchronize()
     cudart.cudaStreamEndCapture(stream.handle)
+
+
+def test_the_last_error_is_kept_until_it_is_asked_for(cudart):
+    cudart.cudaGetLastError()
+    assert not cudart.cudaGetLastError()[0]
+    code = cudart.cudaStreamBeginCapture(0, modes(cudart)[1])[0]
+    assert cudart.cudaGetLastError()[0] == code
+    assert not cudart.cudaGetLastError()[0]
 
 
 def test_errors_have_words(cudart):

@@ -82,11 +82,22 @@ class cudaGraphExec_t(cudaGraph_t):
 
 def _call(function: Callable[[], tuple], values: int = 0) -> tuple:
     """(cudaSuccess, *function()), or (the error, None, ...) with `values` Nones."""
+    global _last_error
     try:
         return (cudaError_t.cudaSuccess, *function())
     except _device.Error as failed:
-        code = cudaError_t.__members__.get(failed.code, cudaError_t.cudaErrorUnknown)
-        return (code, *[None] * values)
+        _last_error = cudaError_t.__members__.get(failed.code, cudaError_t.cudaErrorUnknown)
+        return (_last_error, *[None] * values)
+
+
+_last_error = cudaError_t.cudaSuccess
+
+
+def cudaGetLastError() -> tuple[cudaError_t]:
+    """(the last error of any call,); asking forgets it."""
+    global _last_error
+    found, _last_error = _last_error, cudaError_t.cudaSuccess
+    return (found,)
 
 
 def _graph_of(wrapped: Any, kind: type, call: str) -> _device.Graph:
@@ -116,9 +127,7 @@ def cudaGraphInstantiate(graph: cudaGraph_t, flags: int = 0) -> tuple[cudaError_
     """Make a graph ready to launch: (error, executable graph)."""
 
     def instantiate() -> tuple[cudaGraphExec_t]:
-        return (
-            cudaGraphExec_t(_device.Graph(list(_graph_of(graph, cudaGraph_t, "cudaGraphInstantiate").works))),
-        )
+        return (cudaGraphExec_t(_device.Graph(list(_graph_of(graph, cudaGraph_t, "cudaGraphInstantiate").works))),)
 
     return _call(instantiate, 1)
 
