@@ -233,13 +233,15 @@ def _facts(network: Any) -> dict[str, list[dict[str, Any]]]:
         return {"name": t.name, "dtype": str(compat.np_dtype(t.dtype)), "shape": compat.shape(t.shape)}
 
     def layer(x: Any) -> dict[str, Any]:
-        out = x.get_output(0) if x.num_outputs else None
-        dtype = out.dtype.name if out is not None else ""
+        reads = [x.get_input(j) for j in range(x.num_inputs)]
+        makes = [x.get_output(j) for j in range(x.num_outputs)]
         return {
             "name": x.name,
             "type": x.type.name,
-            "dtype": dtype,
+            "dtype": makes[0].dtype.name if makes and makes[0] is not None else "",
             "metadata": str(getattr(x, "metadata", "") or ""),
+            "reads": [t.name for t in reads if t is not None],
+            "makes": [t.name for t in makes if t is not None],
         }
 
     return {

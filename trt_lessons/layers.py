@@ -229,11 +229,11 @@ def fusion(network_layers: Sequence[Any], engine_layers: Any) -> Fusion:
         held.setdefault(layer["name"], [])
         held[layer["name"]] += [n for n in names if n not in held[layer["name"]]]
     inside = {n for names in held.values() for n in names}
-    absorbed, lost = {}, []
+    absorbed, lost, fixed = {}, [], _fixed(network)
     for layer in network:
         if layer["name"] in inside:
             continue
-        reason = _why_absorbed(layer)
+        reason = _why_absorbed(layer) or fixed.get(layer["name"], "")
         if reason:
             absorbed[layer["name"]] = reason
         else:
@@ -283,6 +283,17 @@ def _between(span: tuple[str, str], order: dict[str, int], taken: set[int]) -> s
     return {i for i in range(low, high + 1) if i not in taken or i in (low, high)}
 
 
+def _fixed(network: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """Layers whose inputs are all constants, directly or through other layers: a build computes them itself."""
+    made: set[str] = set()
+    found: dict[str, str] = {}
+    for layer in network:
+        if layer["type"] == "CONSTANT" or (layer["reads"] and made.issuperset(layer["reads"])):
+            made.update(layer["makes"])
+            found[layer["name"]] = "made of constants only: computed at build time"
+    return found
+
+
 def _why_absorbed(layer: dict[str, Any]) -> str:
     if layer["type"]:
         if layer["type"] in _FOLDS:
@@ -293,7 +304,7 @@ def _why_absorbed(layer: dict[str, Any]) -> str:
 
 def _network(layers: Sequence[Any]) -> list[dict[str, Any]]:
     plain = [{"name": x} if isinstance(x, str) else dict(x) for x in layers]
-    return [{"type": "", "dtype": "", "metadata": "", **x} for x in plain]
+    return [{"type": "", "dtype": "", "metadata": "", "reads": (), "makes": (), **x} for x in plain]
 
 
 def _plain(layer: Any) -> dict[str, Any]:

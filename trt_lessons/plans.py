@@ -24,7 +24,7 @@ class BuildReport:
 
     plan: bytes. seconds: how long the build took when the plan was made (also when it came from the cache).
     log: (severity name, text) lines of that build. inputs, outputs: {name, dtype, shape with -1}.
-    network: {name, type, dtype, metadata} of each network layer, in order. notes: remarks in plain words.
+    network: {name, type, dtype, metadata, reads, makes} of each layer. notes: remarks in plain words.
     """
 
     plan: bytes

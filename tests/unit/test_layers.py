@@ -149,10 +149,12 @@ def test_types_say_why_a_layer_was_absorbed():
         {"name": "w", "type": "CONSTANT", "dtype": "FLOAT"},
         {"name": "conv", "type": "CONVOLUTION", "dtype": "FLOAT"},
         {"name": "n", "type": "ELEMENTWISE", "dtype": "INT32"},
+        {"name": "k", "type": "CONSTANT", "dtype": "FLOAT", "reads": [], "makes": ["k.out"]},
+        {"name": "folded", "type": "UNARY", "dtype": "FLOAT", "reads": ["k.out"], "makes": ["folded.out"]},
         {"name": "gone", "type": "CONVOLUTION", "dtype": "FLOAT"},
     ]
     found = layers.fusion(network, compat.normalize_layers({"Layers": [{"Name": "conv", "LayerType": "conv"}]}))
-    assert set(found.absorbed) == {"w", "n"} and found.lost == ["gone"]
+    assert set(found.absorbed) == {"w", "n", "k", "folded"} and found.lost == ["gone"]
 
 
 def test_metadata_maps_what_the_name_does_not():
