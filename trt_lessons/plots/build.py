@@ -35,9 +35,7 @@ def precision(rows: Sequence[Any], *, title: str | None = None, note: Any = None
     _errors(axes[1], errors)
     axes[2].set_ylim(axes[0].get_ylim())
     for i, size in enumerate(sizes):
-        axes[2].barh(
-            i, size / 1e6, color=style.color(3), hatch=style.hatch(3), edgecolor=style.PAPER, height=0.62
-        )
+        axes[2].barh(i, size / 1e6, color=style.color(3), hatch=style.hatch(3), edgecolor=style.PAPER, height=0.62)
         axes[2].annotate(
             style.bytes_text(size),
             (size / 1e6, i),
@@ -53,9 +51,7 @@ def precision(rows: Sequence[Any], *, title: str | None = None, note: Any = None
         axis.spines[["left"]].set_visible(False)
         axis.tick_params(axis="y", length=0)
     best = min(range(len(times)), key=lambda i: times[i])
-    found = (
-        f"{names[best]} is fastest: {style.ms(times[best])}, {times[0] / times[best]:.2f} times {names[0]}"
-    )
+    found = f"{names[best]} is fastest: {style.ms(times[best])}, {times[0] / times[best]:.2f} times {names[0]}"
     words = "; ".join(
         f"{n}: {t:.4f} ms, error {e:.2g}, {style.bytes_text(s)}"
         for n, t, e, s in zip(names, times, errors, sizes, strict=True)
@@ -74,34 +70,24 @@ def _errors(axis: Any, errors: list[float]) -> None:
             axis.plot([low, error], [i, i], color=style.COLORS[1], linewidth=2)
             axis.plot([error], [i], marker="o", color=style.COLORS[2], markersize=8)
         text = f"{error:.2g}" if error > 0 else "reference"
-        axis.annotate(
-            text, (max(error, low), i), xytext=(8, 0), textcoords="offset points", va="center", fontsize=9.5
-        )
+        axis.annotate(text, (max(error, low), i), xytext=(8, 0), textcoords="offset points", va="center", fontsize=9.5)
 
 
-def build_time_vs_level(
-    rows: Sequence[Any], *, title: str | None = None, note: Any = None
-) -> style.LessonFigure:
+def build_time_vs_level(rows: Sequence[Any], *, title: str | None = None, note: Any = None) -> style.LessonFigure:
     """What does a higher optimization level cost and give? Rows (level, build s, latency)."""
     cells = [_cells(row, ("level", "seconds", "latency")) for row in rows]
     levels, seconds = [str(c[0]) for c in cells], [float(c[1]) for c in cells]
     times = [_latency(c[2]) for c in cells]
     fig, (left, right) = style.new(1, 2, height=3.2)
     for axis, values, words, i in ((left, seconds, "build, s", 0), (right, times, "latency, median ms", 1)):
-        found = axis.bar(
-            levels, values, color=style.color(i), hatch=style.hatch(i), edgecolor=style.PAPER, width=0.6
-        )
+        found = axis.bar(levels, values, color=style.color(i), hatch=style.hatch(i), edgecolor=style.PAPER, width=0.6)
         axis.bar_label(found, [style.number(v) for v in values], fontsize=9.5, padding=2)
         style.head(axis, words)
         axis.set_xlabel("builder optimization level")
         axis.set_ylim(0, max(values) * 1.15)
     longer, faster = seconds[-1] / seconds[0], times[0] / times[-1]
-    found = (
-        f"Level {levels[-1]}: {longer:.1f} times level {levels[0]}'s build time, {faster:.2f} times its speed"
-    )
-    words = "; ".join(
-        f"level {a}: build {s:.1f} s, {t:.4f} ms" for a, s, t in zip(levels, seconds, times, strict=True)
-    )
+    found = f"Level {levels[-1]}: {longer:.1f} times level {levels[0]}'s build time, {faster:.2f} times its speed"
+    words = "; ".join(f"level {a}: build {s:.1f} s, {t:.4f} ms" for a, s, t in zip(levels, seconds, times, strict=True))
     return style.finish(fig, title or found, note or [c[2] for c in cells], words)
 
 
@@ -127,9 +113,7 @@ def accuracy_vs_latency(
         )
     ]
     line = sorted(front, key=lambda i: times[i])
-    axis.plot(
-        [times[i] for i in line], [accuracies[i] for i in line], color=style.MUTED, linestyle=":", zorder=1
-    )
+    axis.plot([times[i] for i in line], [accuracies[i] for i in line], color=style.MUTED, linestyle=":", zorder=1)
     for i in range(len(cells)):
         axis.plot(
             times[i],
@@ -147,9 +131,7 @@ def accuracy_vs_latency(
     axis.set_ylabel(ylabel)
     axis.grid(True)
     names = ", ".join(cells[i][0] for i in line)
-    words = "; ".join(
-        f"{c[0]}: {t:.4f} ms, {a:.4f}" for c, t, a in zip(cells, times, accuracies, strict=True)
-    )
+    words = "; ".join(f"{c[0]}: {t:.4f} ms, {a:.4f}" for c, t, a in zip(cells, times, accuracies, strict=True))
     found = title or f"Worth having: {names} (no other is as fast and as accurate)"
     return style.finish(fig, found, note or [c[1] for c in cells], words)
 
@@ -179,9 +161,10 @@ def roofline(
     title: str | None = None,
     note: Any = None,
 ) -> style.LessonFigure:
-    """How near is it to what this card can do? Points (label, FLOP a byte, TFLOP/s reached).
+    """How near is it to what this card can do? Points (label, FLOP a byte, TFLOP/s reached, name of its peak).
 
-    bandwidth: measured GB/s; peak: measured TFLOP/s, or {precision: TFLOP/s}. See `roofline.measure_card`.
+    bandwidth: measured GB/s; peak: measured TFLOP/s, or {precision: TFLOP/s}; both from `roofline.card`. A point
+    without the name of its peak is held against the highest.
     """
     peaks = dict(peak) if isinstance(peak, Mapping) else {"matrix peak": float(peak)}
     fig, axis = style.new(height=4.0)
@@ -223,19 +206,22 @@ def roofline(
     axis.set_xlabel("operations a byte of memory traffic (FLOP/byte)")
     axis.set_ylabel("TFLOP/s")
     axis.grid(True, which="major")
-    shares = {p[0]: _share(p, bandwidth, max(peaks.values())) for p in points}
+    shares = {p[0]: _share(p, bandwidth, peaks) for p in points}
     best = max(shares, key=lambda k: shares[k])
     words = "; ".join(f"{p[0]}: {p[1]:.1f} FLOP/byte, {p[2]:.2f} TFLOP/s" for p in points)
     found = title or f"{best} comes nearest: {100 * shares[best]:.0f} % of what this card can do there"
     return style.finish(fig, found, note, f"Roofline, memory {bandwidth:.0f} GB/s. {words}")
 
 
-def _share(point: Any, bandwidth: float, top: float) -> float:
+def _share(point: Any, bandwidth: float, peaks: Mapping[str, float]) -> float:
+    """Reached over possible at this intensity, under the point's own peak (the highest when it names none)."""
+    top = peaks[point[3]] if len(point) > 3 and point[3] else max(peaks.values())
     return float(point[2]) / min(float(point[1]) * bandwidth / 1000, top)
 
 
 def _roof_points(axis: Any, points: Sequence[Any], bandwidth: float, peaks: Mapping[str, float]) -> None:
-    for i, (label, x, y, *_) in enumerate(points):
+    for i, point in enumerate(points):
+        label, x, y = point[:3]
         axis.plot(
             x,
             y,
@@ -245,7 +231,5 @@ def _roof_points(axis: Any, points: Sequence[Any], bandwidth: float, peaks: Mapp
             linestyle="none",
             markeredgecolor=style.PAPER,
         )
-        share = _share((label, x, y), bandwidth, max(peaks.values()))
-        axis.annotate(
-            f"{label} ({100 * share:.0f} %)", (x, y), xytext=(9, -9), textcoords="offset points", fontsize=9
-        )
+        share = _share(point, bandwidth, peaks)
+        axis.annotate(f"{label} ({100 * share:.0f} %)", (x, y), xytext=(9, -9), textcoords="offset points", fontsize=9)

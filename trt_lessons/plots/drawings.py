@@ -23,30 +23,32 @@ def digits(
     """What did the network read? A grid of images [n, 1, h, w] or [n, h, w]; wrong answers are framed."""
     pictures = np.asarray(images, dtype=np.float32)[:most]
     pictures = pictures.reshape(len(pictures), *pictures.shape[-2:])
+    columns = min(columns, max(len(pictures), 1))
     rows = -(-len(pictures) // columns)
-    fig, axes = style.new(rows, columns, height=0.75 + 0.9 * rows, squeeze=False)
+    high, wide = pictures.shape[-2:]
+    pixels = wide * 1.12 * columns / 7.3  # picture's pixels in an inch of the figure
+    gap = 0.3 * pixels
+    fig, axis = style.new(height=0.55 + rows * (high + gap) / pixels)
+    low, top = float(pictures.min()), float(pictures.max())
     right = 0
-    for i, axis in enumerate(axes.ravel()):
-        axis.set_xticks([])
-        axis.set_yticks([])
-        axis.spines[:].set_visible(False)
-        if i >= len(pictures):
-            continue
-        axis.imshow(pictures[i], cmap="gray_r", interpolation="nearest")
+    for i, picture in enumerate(pictures):
+        row, column = divmod(i, columns)
+        x, y = column * 1.12 * wide, row * (high + gap)
+        axis.imshow(picture, cmap="gray_r", vmin=low, vmax=top, extent=(x, x + wide, y + high, y))
         answer = str(predictions[i])
         wrong = labels is not None and answer != str(labels[i])
         right += not wrong
-        axis.set_title(
-            f"{answer}, not {labels[i]}" if wrong else answer, fontsize=9.5 if wrong else 11, pad=3
-        )
+        text = f"{answer}, not {labels[i]}" if wrong else answer
+        axis.text(x + wide / 2, y - 0.05 * pixels, text, ha="center", va="bottom", fontsize=9.5 if wrong else 11)
         if wrong:
-            axis.spines[:].set(visible=True, color=style.COLORS[2], linewidth=2.5, linestyle="--")
+            xs, ys = [x, x + wide, x + wide, x, x], [y, y, y + high, y + high, y]
+            axis.plot(xs, ys, color=style.COLORS[2], linewidth=2.5, linestyle="--")
+    axis.set_xlim(-0.06 * wide, (columns * 1.12 - 0.06) * wide)
+    axis.set_ylim(rows * (high + gap) - 0.25 * pixels, -gap)
+    axis.set_aspect("equal")
+    axis.axis("off")
     count = len(pictures)
-    found = (
-        f"{right} of {count} digits read rightly"
-        if labels is not None
-        else f"{count} digits and their readings"
-    )
+    found = f"{right} of {count} read rightly" if labels is not None else f"{count} pictures and their readings"
     words = "Read: " + " ".join(str(p) for p in list(predictions)[:count])
     if labels is not None:
         words += "; true: " + " ".join(str(x) for x in list(labels)[:count])
@@ -75,9 +77,7 @@ def flow_chart(
         _box(axis, x, y, 0.84, tall, f"{i + 1}. {name}", text)
     for i in range(len(centres) - 1):
         _arrow_between(axis, centres[i], centres[i + 1], tall)
-    words = alt or "Steps in order: " + "; ".join(
-        f"{i + 1}. {a} {b}".strip() for i, (a, b) in enumerate(pairs)
-    )
+    words = alt or "Steps in order: " + "; ".join(f"{i + 1}. {a} {b}".strip() for i, (a, b) in enumerate(pairs))
     return style.finish(fig, title, note, words)
 
 
@@ -124,9 +124,7 @@ def ownership(
 ) -> style.LessonFigure:
     """Which object comes from which? Rows (name, maker or None, what it holds); arrows from maker to made."""
     rows = [
-        (*o, *[""] * (3 - len(o)))
-        if not isinstance(o, Mapping)
-        else (o["name"], o.get("owner"), o.get("note", ""))
+        (*o, *[""] * (3 - len(o))) if not isinstance(o, Mapping) else (o["name"], o.get("owner"), o.get("note", ""))
         for o in objects
     ]
     depth = {name: 0 for name, _, _ in rows}
@@ -164,12 +162,8 @@ def ownership(
         if owner:
             _, above = place[owner]
             bend = x - 0.3
-            axis.plot(
-                [bend, bend, x - 0.12], [above + 0.28, row, row], color=style.INK, linewidth=1.3, zorder=1
-            )
-            axis.annotate(
-                "", (x - 0.06, row), (x - 0.16, row), arrowprops={"arrowstyle": "-|>", "color": style.INK}
-            )
+            axis.plot([bend, bend, x - 0.12], [above + 0.28, row, row], color=style.INK, linewidth=1.3, zorder=1)
+            axis.annotate("", (x - 0.06, row), (x - 0.16, row), arrowprops={"arrowstyle": "-|>", "color": style.INK})
     words = "; ".join(f"{n} is made by {o}" if o else f"{n} stands alone" for n, o, _ in rows)
     return style.finish(fig, title, note, words)
 

@@ -28,9 +28,7 @@ def bars(
         axis.set_xscale("log")
         low = min(v for _, v in pairs if v > 0)
         axis.set_xlim(low / 2, max(v for _, v in pairs) * 6)
-    style.bar_row(
-        axis, [k for k, _ in pairs], [v for _, v in pairs], [f"{style.number(v)} {unit}" for _, v in pairs]
-    )
+    style.bar_row(axis, [k for k, _ in pairs], [v for _, v in pairs], [f"{style.number(v)} {unit}" for _, v in pairs])
     axis.set_xlabel(unit + (" (logarithmic)" if log else ""))
     words = "; ".join(f"{k}: {style.number(v)} {unit}" for k, v in pairs)
     least = min(pairs, key=lambda p: p[1])
@@ -67,9 +65,7 @@ def lines(
         axis.set_ylim(0, axis.get_ylim()[1] * 1.05)
     left, right = axis.get_xlim()
     axis.set_xlim(left, right * (right / left) ** 0.3 if log_x else right + 0.26 * (right - left))
-    style.end_labels(
-        axis, [(max(p), p[max(p)], k, style.color(i)) for i, (k, p) in enumerate(series.items())], gap=0.1
-    )
+    style.end_labels(axis, [(max(p), p[max(p)], k, style.color(i)) for i, (k, p) in enumerate(series.items())], gap=0.1)
     axis.set_xlabel(xlabel)
     axis.set_ylabel(ylabel)
     axis.grid(True)
@@ -114,9 +110,7 @@ def ablation(
     axis.axvline(0, color=style.INK, linewidth=1.2)
     reach = max([abs(c) for c in changes] + [1.0])
     low, high = min([*changes, 0]), max([*changes, 0])
-    axis.set_xlim(
-        low - (0.55 * reach if low < 0 else 0.1 * reach), high + (0.55 * reach if high > 0 else 0.1 * reach)
-    )
+    axis.set_xlim(low - (0.55 * reach if low < 0 else 0.1 * reach), high + (0.55 * reach if high > 0 else 0.1 * reach))
     axis.set_yticks(range(len(others)), [k for k, _ in others])
     axis.invert_yaxis()
     axis.spines[["left"]].set_visible(False)

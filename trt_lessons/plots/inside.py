@@ -58,9 +58,7 @@ def fusion(
     folded into constants."""
     left = list(network)[:most]
     inside = {name: i for i, (_, origins) in enumerate(engine) for name in origins}
-    right = [
-        (i, e) for i, e in enumerate(engine) if set(e[1]) & set(left) or (not e[1] and len(network) <= most)
-    ]
+    right = [(i, e) for i, e in enumerate(engine) if set(e[1]) & set(left) or (not e[1] and len(network) <= most)]
     fig, axis = style.new(height=1.2 + 0.235 * max(len(left), len(right), 6))
     step = len(left) / max(len(right), 1)
     places = {i: (row + 0.5) * step - 0.5 for row, (i, _) in enumerate(right)}
@@ -97,7 +95,5 @@ def fusion(
             color=style.MUTED,
         )
     head = f"{len(network)} network layers became {len(engine)} engine layers"
-    words = "; ".join(
-        f"{name} holds {', '.join(origins) or 'no network layer'}" for name, origins in engine[:most]
-    )
+    words = "; ".join(f"{name} holds {', '.join(origins) or 'no network layer'}" for name, origins in engine[:most])
     return style.finish(fig, title or head, note, f"{head}. {words}")

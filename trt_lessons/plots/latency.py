@@ -25,9 +25,7 @@ def latency_distribution(
     log = high / low > 8
     axis.set_xscale("log" if log else "linear")
     pad = (high - low) * 0.03 + 1e-6
-    axis.set_xlim(
-        low * 0.9 if log else max(low - pad, 0), high * (1.25 if log else 1) + (0 if log else 3 * pad)
-    )
+    axis.set_xlim(low * 0.9 if log else max(low - pad, 0), high * (1.25 if log else 1) + (0 if log else 3 * pad))
     beyond = 0
     for i, m in enumerate(measurements.values()):
         beyond += _distribution_row(axis, i, m, kind)
@@ -38,14 +36,9 @@ def latency_distribution(
     axis.grid(axis="x")
     tail = f"; {beyond} slower samples lie outside" if beyond else ""
     axis.set_xlabel(f"{WORDS[kind]} of one query, ms (ticks: median, p90, p99{tail})")
-    parts = [
-        f"{k}: median {m.median(kind):.4f}, p99 {m.percentile(99, kind):.4f} ms"
-        for k, m in measurements.items()
-    ]
+    parts = [f"{k}: median {m.median(kind):.4f}, p99 {m.percentile(99, kind):.4f} ms" for k, m in measurements.items()]
     found = title or _fastest(measurements, kind)
-    return style.finish(
-        fig, found, note or measurements, f"Distribution of {WORDS[kind]} time. " + "; ".join(parts)
-    )
+    return style.finish(fig, found, note or measurements, f"Distribution of {WORDS[kind]} time. " + "; ".join(parts))
 
 
 def _distribution_row(axis: Any, i: int, m: Measurement, kind: str) -> int:
@@ -90,9 +83,7 @@ def _fastest(measurements: Mapping[str, Measurement], kind: str) -> str:
     return f"{best} is {style.number(times)} times as fast as {worst} (medians)"
 
 
-def where_time_goes(
-    measurement: Measurement, *, title: str | None = None, note: Any = None
-) -> style.LessonFigure:
+def where_time_goes(measurement: Measurement, *, title: str | None = None, note: Any = None) -> style.LessonFigure:
     """Where does a query's time go: copy in, compute, copy out, and the host's enqueue? Medians, ms."""
     fig, axis = style.new(height=2.5)
     kinds = [k for k in ("h2d", "compute", "d2h") if k in measurement.series]
@@ -148,14 +139,10 @@ def timeline(
     right = max(row[3] for row in spans)
     for stream, query, start, end in spans:
         face, lane = style.color(queries.index(query)), streams.index(stream)
-        axis.barh(
-            lane, end - start, left=start, height=0.62, color=face, edgecolor=style.PAPER, linewidth=0.8
-        )
+        axis.barh(lane, end - start, left=start, height=0.62, color=face, edgecolor=style.PAPER, linewidth=0.8)
         if end - start > 0.02 * right:
             middle = (start + end) / 2
-            axis.text(
-                middle, lane, str(query), ha="center", va="center", fontsize=9, color=style.ink_on(face)
-            )
+            axis.text(middle, lane, str(query), ha="center", va="center", fontsize=9, color=style.ink_on(face))
     axis.set_yticks(range(len(streams)), streams)
     axis.invert_yaxis()
     axis.set_xlim(0, right * 1.01)
@@ -165,9 +152,7 @@ def timeline(
     axis.set_xlabel("ms (the number in a bar is the query)")
     share = _overlap(spans)
     found = f"{100 * share:.0f} % of the time, two streams or more are at work"
-    words = (
-        f"Timeline of {len(streams)} streams and {len(queries)} queries; streams overlap {100 * share:.0f} %."
-    )
+    words = f"Timeline of {len(streams)} streams and {len(queries)} queries; streams overlap {100 * share:.0f} %."
     return style.finish(fig, title or found, note or origin, words)
 
 
@@ -205,15 +190,11 @@ def batch_scaling(
         _plain_log_ticks(axis)
     if len(series) > 1:
         right.legend(frameon=True, facecolor=style.PAPER, fontsize=9, handlelength=3.2)
-    best = max(
-        ((m.throughput, b, k) for k, found in series.items() for b, m in found.items()), key=lambda t: t[0]
-    )
+    best = max(((m.throughput, b, k) for k, found in series.items() for b, m in found.items()), key=lambda t: t[0])
     name = f"{best[2]} at " if best[2] else ""
     found_title = f"Most throughput: {name}batch {best[1]}, {style.number(best[0])} samples/s"
     words = "; ".join(
-        f"{k} batch {b}: {m.median(kind):.4f} ms, {m.throughput:.0f}/s"
-        for k, f in series.items()
-        for b, m in f.items()
+        f"{k} batch {b}: {m.median(kind):.4f} ms, {m.throughput:.0f}/s" for k, f in series.items() for b, m in f.items()
     )
     return style.finish(fig, title or found_title, note or list(series.values()), words)
 
@@ -237,9 +218,7 @@ def latency_over_shape(
     """How does latency follow the shape? {label: {size: ms}}; profiles {name: (min, opt, max)} are shaded."""
     profiles = profiles or {}
     ratios = {"height_ratios": [5, max(1, 0.55 * len(profiles))]} if profiles else None
-    fig, axes = style.new(
-        2 if profiles else 1, 1, height=3.4 + 0.28 * len(profiles), sharex=True, gridspec_kw=ratios
-    )
+    fig, axes = style.new(2 if profiles else 1, 1, height=3.4 + 0.28 * len(profiles), sharex=True, gridspec_kw=ratios)
     axis = axes[0] if profiles else axes
     for i, points in enumerate(series.values()):
         sizes = sorted(points)
@@ -264,9 +243,7 @@ def latency_over_shape(
     sizes = sorted({s for points in series.values() for s in points})
     found = _fastest_everywhere(series, sizes)
     words = "; ".join(f"{k}: " + ", ".join(f"{s}: {p[s]:.4f}" for s in sorted(p)) for k, p in series.items())
-    return style.finish(
-        fig, title or found, note, f"Median ms against {xlabel}, {sizes[0]} to {sizes[-1]}. {words}"
-    )
+    return style.finish(fig, title or found, note, f"Median ms against {xlabel}, {sizes[0]} to {sizes[-1]}. {words}")
 
 
 def _fastest_everywhere(series: Mapping[str, Mapping[float, float]], sizes: Sequence[float]) -> str:
@@ -275,11 +252,7 @@ def _fastest_everywhere(series: Mapping[str, Mapping[float, float]], sizes: Sequ
     if not means:
         return "Latency against shape"
     best = min(means, key=lambda k: means[k])
-    return (
-        f"Of those that take every size, {best} is fastest on average"
-        if len(means) > 1
-        else f"{best}, every size"
-    )
+    return f"Of those that take every size, {best} is fastest on average" if len(means) > 1 else f"{best}, every size"
 
 
 def _profile_bars(axis: Any, lower: Any, profiles: Mapping[str, tuple[float, float, float]]) -> None:

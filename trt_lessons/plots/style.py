@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -47,9 +48,10 @@ class LessonFigure(Figure):
     """A matplotlib figure that shows itself once, as a PNG with alternative text."""
 
     title = ""
+    question = ""
 
     def __repr__(self) -> str:
-        return f"<Figure: {self.title}>"
+        return f"<Figure: {self.question}>"
 
     def png(self) -> bytes:
         """The picture as PNG, its description inside."""
@@ -71,7 +73,7 @@ def new(rows: int = 1, columns: int = 1, *, height: float = 3.4, **more: Any) ->
     import matplotlib
 
     with matplotlib.rc_context(TEXT):
-        fig = LessonFigure(figsize=(WIDTH_IN, height), layout="constrained", facecolor=PAPER)
+        fig = LessonFigure(figsize=(WIDTH_IN, height), dpi=DPI, layout="constrained", facecolor=PAPER)
         FigureCanvasAgg(fig)
         axes = fig.subplots(rows, columns, **more)
     return fig, axes
@@ -80,6 +82,7 @@ def new(rows: int = 1, columns: int = 1, *, height: float = 3.4, **more: Any) ->
 def finish(fig: LessonFigure, title: str, note: Any, description: str) -> LessonFigure:
     """Title above, origin in the corner below, description as alternative text."""
     fig.title = title
+    fig.question = sys._getframe(1).f_code.co_name  # shown as text: the same on every machine
     fig.suptitle(title, x=0.01, ha="left", fontsize=12.5, fontweight="bold", color=INK)
     told = note_of(note)
     fig.supxlabel(told or " ", x=0.995, ha="right", fontsize=8, color=MUTED)
