@@ -61,6 +61,10 @@ class ParserError:
         """The name of the ONNX node."""
         return self._node.name if self._node else ""
 
+    def func(self) -> str:
+        """The importer that gave up; the interpreter has one for all ops."""
+        return "parse"
+
     def node_operator(self) -> str:
         """The op of the ONNX node."""
         return self._node.op_type if self._node else ""
@@ -108,7 +112,9 @@ class OnnxParser:
         try:
             data = Path(model).read_bytes()
         except OSError as problem:
-            return self._error(E.ErrorCode.MODEL_DESERIALIZE_FAILED, f"Failed to open the file {model}: {problem.strerror}")
+            return self._error(
+                E.ErrorCode.MODEL_DESERIALIZE_FAILED, f"Failed to open the file {model}: {problem.strerror}"
+            )
         return self.parse(data, os.fspath(model))
 
     def parse(self, model: bytes, path: str | None = None) -> bool:
@@ -123,7 +129,11 @@ class OnnxParser:
         except Exception as problem:  # protobuf, onnx and the file system each have errors of their own
             text = f"Failed to parse ONNX model: {problem or 'the bytes are not an ONNX protobuf'}"
             return self._error(E.ErrorCode.MODEL_DESERIALIZE_FAILED, text)
-        unknown = [(i, n) for i, n in enumerate(proto.graph.node) if n.op_type not in KIND_OF or n.domain not in ("", "ai.onnx")]
+        unknown = [
+            (i, n)
+            for i, n in enumerate(proto.graph.node)
+            if n.op_type not in KIND_OF or n.domain not in ("", "ai.onnx")
+        ]
         for i, node in unknown:
             text = f"no importer is registered for the op {node.op_type}, and no plugin of that name was found"
             self._error(E.ErrorCode.UNSUPPORTED_NODE, text, i, node)
@@ -170,7 +180,9 @@ class OnnxParser:
 
     def _constant(self, name: str, known: dict, constants: dict) -> ITensor:
         proto = constants[name]
-        array = numpy_helper.to_array(proto) if proto.data_type in FROM_ONNX and proto.data_type not in _EXOTIC else None
+        array = (
+            numpy_helper.to_array(proto) if proto.data_type in FROM_ONNX and proto.data_type not in _EXOTIC else None
+        )
         values = {"shape": Dims(proto.dims), "weights": array, "proto": proto, "from_onnx": True}
         layer = self._network._add("CONSTANT", [], values)
         layer._name = name
@@ -202,7 +214,7 @@ class OnnxParser:
         layer = cls(self._network, E.LayerType[kind], inputs, outputs, _read(node, constants))
         layer._name = node.name or f"node_of_{node.output[0]}"
         layer.metadata = f"[ONNX Layer: {layer._name}]"
-        layer._node = node
+        layer._node = _with_windows(node, layer._values)
         self._network._layers.append(layer)
         for i, name in enumerate(node.output):
             if name:
@@ -214,6 +226,15 @@ class OnnxParser:
 
 
 _EXOTIC = (TensorProto.BFLOAT16, TensorProto.FLOAT8E4M3FN, TensorProto.INT4)
+
+
+def _with_windows(node: NodeProto, values: dict) -> NodeProto:
+    """A convolution with its strides and dilations written out: onnx's inference aborts where they and the rank differ."""
+    if "Conv" in node.op_type and values:
+        given = {a.name for a in node.attribute}
+        for name in {"strides", "dilations"} - given:
+            node.attribute.append(helper.make_attribute(name, list(values[f"{name[:-1]}_nd"])))
+    return node
 
 
 def _constant_nodes(graph: onnx.GraphProto) -> dict[str, TensorProto]:
@@ -233,7 +254,10 @@ def _constant_nodes(graph: onnx.GraphProto) -> dict[str, TensorProto]:
 def _read(node: NodeProto, constants: dict[str, TensorProto]) -> dict:
     """A layer's own attributes, read off its node, for the kinds that have them; empty for the others."""
     attrs = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-    arrays = [numpy_helper.to_array(constants[n]) if n in constants and constants[n].data_type not in _EXOTIC else None for n in node.input]
+    arrays = [
+        numpy_helper.to_array(constants[n]) if n in constants and constants[n].data_type not in _EXOTIC else None
+        for n in node.input
+    ]
     if "Conv" in node.op_type and arrays[1] is None:  # the kernel is a tensor, or of a type NumPy has not
         return {}
     reader = READERS.get(node.op_type)
@@ -267,7 +291,14 @@ def _read_pool(node: NodeProto, attrs: dict, arrays: list) -> dict:
 
 
 def _read_activation(node: NodeProto, attrs: dict, arrays: list) -> dict:
-    names = {"Relu": "RELU", "Sigmoid": "SIGMOID", "Tanh": "TANH", "LeakyRelu": "LEAKY_RELU", "Elu": "ELU", "Softsign": "SOFTSIGN"}
+    names = {
+        "Relu": "RELU",
+        "Sigmoid": "SIGMOID",
+        "Tanh": "TANH",
+        "LeakyRelu": "LEAKY_RELU",
+        "Elu": "ELU",
+        "Softsign": "SOFTSIGN",
+    }
     default = {"LeakyRelu": 0.01, "Elu": 1.0}.get(node.op_type, 0.0)
     return {"type": E.ActivationType[names[node.op_type]], "alpha": attrs.get("alpha", default)}
 

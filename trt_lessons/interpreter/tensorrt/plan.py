@@ -79,10 +79,13 @@ _NAMES = {"FLOAT": "FP32", "HALF": "FP16", "BF16": "BF16", "INT8": "Int8", "FP8"
 _COMPUTE = ("Conv", "MatMul", "Gemm")
 
 
-def engine_layers(fused: onnx.ModelProto, full: onnx.ModelProto, kinds: dict[str, int], shapes: dict, layer_of: dict) -> list[dict]:
+def engine_layers(
+    fused: onnx.ModelProto, full: onnx.ModelProto, kinds: dict[str, int], shapes: dict, layer_of: dict
+) -> list[dict]:
     """What the inspector reports: each fused node, its tensors, and the network layers that went into it."""
     producers = {name: node for node in full.graph.node for name in node.output if name}
     constants = {c.name for c in full.graph.initializer} | {c.name for c in fused.graph.initializer}
+    kinds = {c.name: c.data_type for c in fused.graph.initializer} | kinds
     fused_producers = {name: node for node in fused.graph.node for name in node.output}
 
     rounding = {n.output[0]: n.input[0] for n in fused.graph.node if n.op_type == "Cast" and "/wide" in n.name}
@@ -90,14 +93,20 @@ def engine_layers(fused: onnx.ModelProto, full: onnx.ModelProto, kinds: dict[str
     def tensor(name: str) -> dict:
         name = rounding.get(name, name).removesuffix("/unrounded")
         kind = FROM_ONNX.get(kinds.get(name, 0))
-        return {"Name": name, "Dimensions": shapes.get(name), "Format": "LINEAR", "Datatype": _NAMES[kind.name] if kind else "unknown"}
+        return {
+            "Name": name,
+            "Dimensions": shapes.get(name),
+            "Format": "LINEAR",
+            "Datatype": _NAMES[kind.name] if kind else "unknown",
+        }
 
     rows = []
     for i, node in enumerate(fused.graph.node):
         if node.op_type == "Cast" and (node.output[0] in rounding or node.input[0].endswith("/unrounded")):
             continue  # what `rounding` put around a layer is part of that layer
         inputs = [n for n in node.input if n and n not in constants]
-        origins = _covered(node, inputs, producers, constants, layer_of)
+        others = set(inputs) | (fused_producers.keys() - set(node.output))
+        origins = _covered(node, others, producers, constants, layer_of)
         rows.append({
             "Name": node.name or f"{node.op_type}_{i}", "LayerType": node.op_type, "Origins": origins,
             "Precision": _precision(node, kinds, fused_producers),
@@ -107,17 +116,20 @@ def engine_layers(fused: onnx.ModelProto, full: onnx.ModelProto, kinds: dict[str
     return rows
 
 
-def _covered(node: onnx.NodeProto, inputs: list[str], producers: dict, constants: set, layer_of: dict) -> list[str]:
-    """Walk back from a fused node's outputs to its inputs: the network layers in between went into it."""
+def _covered(
+    node: onnx.NodeProto, stop: set[str], producers: dict, constants: set, layer_of: dict
+) -> list[str]:
+    """Walk back from a fused node's outputs to what other nodes made: the network layers in between went into it."""
     found: dict[str, None] = {}
-    stop, queue, seen = set(inputs), [n for n in node.output if n], set()
+    queue, seen = [n for n in node.output if n], set()
     while queue:
         name = queue.pop()
         if name in seen or name not in producers:
             continue
         seen.add(name)
-        if name in layer_of:
-            found[layer_of[name]] = None
+        layer = layer_of.get(name.removesuffix("/unrounded"))
+        if layer is not None:
+            found[layer] = None
         queue += [n for n in producers[name].input if n and n not in stop and n not in constants]
     return list(reversed(found))
 
@@ -127,8 +139,11 @@ def _precision(node: onnx.NodeProto, kinds: dict[str, int], producers: dict) -> 
     if node.op_type.startswith("QLinear") or "Integer" in node.op_type:
         return "Int8"
     sources = [producers.get(n) for n in node.input[:2]]
-    if any(op in node.op_type for op in _COMPUTE) and all(s is not None and s.op_type == "DequantizeLinear" for s in sources):
-        kind = FROM_ONNX.get(kinds.get(sources[0].input[0], 0))
+    if any(op in node.op_type for op in _COMPUTE) and all(
+        s is not None and s.op_type == "DequantizeLinear" for s in sources
+    ):
+        told = [kinds.get(n) for source in sources for n in (source.input[0], *source.input[2:])]
+        kind = FROM_ONNX.get(next((k for k in told if k), 0))
     else:
         name = next((n for n in node.output if n), "").removesuffix("/unrounded")
         kind = FROM_ONNX.get(kinds.get(name, 0))
@@ -141,7 +156,9 @@ def concrete(light: onnx.ModelProto, shapes: dict[str, Iterable[int]]) -> dict[s
     model.CopyFrom(light)
     for info in model.graph.input:
         if info.name in shapes:
-            info.CopyFrom(helper.make_tensor_value_info(info.name, info.type.tensor_type.elem_type, list(shapes[info.name])))
+            info.CopyFrom(
+                helper.make_tensor_value_info(info.name, info.type.tensor_type.elem_type, list(shapes[info.name]))
+            )
     del model.graph.value_info[:]
     for info in model.graph.output:
         info.type.tensor_type.ClearField("shape")
