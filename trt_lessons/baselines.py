@@ -44,10 +44,10 @@ class Baseline:
 
     def measure(self, *, name: str | None = None, **how: Any) -> Measurement:
         """Time it; how: the options of `measure_callable` (duration_s, warm_up_ms, depth, spin)."""
-        from . import backend
+        from . import recordings
         from .measure import measure_callable
 
-        if name is not None and not backend.is_gpu():
+        if name is not None and recordings.recalling():
             return measure_callable(_nothing, name=name, batch=self.batch, runner=self.runner)
         run = self._ready()
         with self._around():

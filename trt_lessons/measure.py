@@ -67,7 +67,7 @@ def measure(
     depth: queries in flight. shapes: input shapes, in place of inputs.
     Raises ShapeError and DtypeError for inputs, RecordingError for a name that is not recorded as asked.
     """
-    from . import backend
+    from . import recordings
 
     plan = _plan(warm_up_ms, duration_s, depth, min_iterations, spin)
     sessions = list(session) if isinstance(session, (list, tuple)) else [session]
@@ -80,7 +80,7 @@ def measure(
         "shapes": {k: list(v) for k, v in sorted(slots[0].shapes.items())},
     }
     try:
-        if name is not None and not backend.is_gpu():
+        if name is not None and recordings.recalling():
             return _recall(name, {**options, "depth": depth})
         with _Notice(name, plan):
             found, captured = _run_slots(slots, plan, transfers, graph)
@@ -113,11 +113,11 @@ def measure_callable(
     Without a stream: one call at a time by the host's clock; synchronize() is called after fn() and counts.
     batch: samples a call, for the throughput. runner: who does the work, for tables and notes.
     """
-    from . import backend
+    from . import recordings
 
     plan = _plan(warm_up_ms, duration_s, depth, min_iterations, spin)
     options = {"runner": runner, "transfers": False, "timed": "events" if stream else "host clock"}
-    if name is not None and not backend.is_gpu():
+    if name is not None and recordings.recalling():
         return _recall(name, {"runner": runner}, batch)
     with _Notice(name or runner, plan):
         if stream is None:

@@ -2,7 +2,8 @@
 
 One JSON file a lesson and machine: `data/recordings/<gpu>_trt<version>/<lesson>.json`. From lesson 00 on.
 `TRT_LESSONS_RECORD=1` writes (on TensorRT only), `TRT_LESSONS_RECORDINGS` names another folder,
-`TRT_LESSONS_RECORDED_GPU` chooses among the machines that were recorded.
+`TRT_LESSONS_RECORDED_GPU` chooses among the machines that were recorded. `TRT_LESSONS_REHEARSE=1`, for authors:
+without a GPU everything is computed on the CPU instead of recalled, and says so.
 """
 
 from __future__ import annotations
@@ -98,6 +99,13 @@ def recording() -> bool:
     return os.environ.get("TRT_LESSONS_RECORD", "0") not in ("", "0") and backend.is_gpu()
 
 
+def recalling() -> bool:
+    """Whether a named result comes from a recording here: no GPU, and no rehearsal."""
+    from . import backend
+
+    return not backend.is_gpu() and os.environ.get("TRT_LESSONS_REHEARSE", "0") in ("", "0")
+
+
 # -- reading and writing a value ----------------------------------------------------------------------------
 def live_or_recorded(name: str, fn: Callable[[], Any], **about: Any) -> Recorded:
     """fn()'s value on TensorRT (recorded when asked), the recording of `name` elsewhere.
@@ -107,12 +115,13 @@ def live_or_recorded(name: str, fn: Callable[[], Any], **about: Any) -> Recorded
     """
     from . import backend
 
-    if not backend.is_gpu():
+    if recalling():
         return recall(name)
     value = fn()
-    about.setdefault("options", {})
-    where = origin.here(**about)
     encoded = encode(value)  # always, so that a value that cannot be recorded is found in any live run
+    if not backend.is_gpu():
+        return Recorded(value, "interpreter", None)
+    where = origin.here(**about)
     if recording():
         _write(current_lesson(), name, encoded, where)
     return Recorded(value, "measured", where)
@@ -193,9 +202,7 @@ def load(path: str | Path) -> LessonRecording:
     try:
         stat = path.stat()
     except OSError as error:
-        raise RecordingError(
-            f"The recording {path} cannot be read.", why=str(error), cure=_restore(path)
-        ) from None
+        raise RecordingError(f"The recording {path} cannot be read.", why=str(error), cure=_restore(path)) from None
     return _load(path, stat.st_mtime_ns, stat.st_size)
 
 

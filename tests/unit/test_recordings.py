@@ -42,6 +42,7 @@ def on(monkeypatch, tmp_path):
     """Choose the machine: on(True) is a recording H200, on(False) a laptop; one folder for both."""
     monkeypatch.setenv("TRT_LESSONS_RECORDINGS", str(tmp_path))
     monkeypatch.delenv("TRT_LESSONS_RECORDED_GPU", raising=False)
+    monkeypatch.delenv("TRT_LESSONS_REHEARSE", raising=False)
     monkeypatch.setenv("TRT_LESSONS_COMMIT", "0123abc-dirty")
 
     def choose(gpu, **machine):
@@ -100,9 +101,7 @@ def test_round_trip_of_numpy():
         np.testing.assert_array_equal(back, array)
 
 
-@pytest.mark.parametrize(
-    "value", [object(), {1, 2}, b"x", 1j, np.zeros(codec.MOST_ELEMENTS + 1), [lambda: 1]]
-)
+@pytest.mark.parametrize("value", [object(), {1, 2}, b"x", 1j, np.zeros(codec.MOST_ELEMENTS + 1), [lambda: 1]])
 def test_what_cannot_be_recorded_is_refused(value):
     with pytest.raises(RecordingError):
         codec.encode(value)
@@ -120,11 +119,7 @@ def test_record_then_recall(on, capsys):
     assert (where.commit, where.dirty, where.plan_sha256, where.driver) == ("0123abc", True, "77", "570")
     assert where.run and where.packages["numpy"]
     m = back["m"]
-    assert (
-        m.source == "recorded"
-        and m.note == back.note
-        and m.median() == pytest.approx(a_measurement().median())
-    )
+    assert m.source == "recorded" and m.note == back.note and m.median() == pytest.approx(a_measurement().median())
     last = capsys.readouterr().out.strip().splitlines()[-1]
     assert last.startswith("02_test: a machine; GPU figures: recorded on NVIDIA H200")
 
@@ -271,3 +266,11 @@ def test_compare_two_machines(on, monkeypatch, tmp_path):
 def test_folder_names():
     assert folder_name("NVIDIA H200", "8.6.0") == "nvidia-h200_trt8.6.0"
     assert folder_name("NVIDIA GeForce RTX 4090", "11.4.0.1") == "nvidia-geforce-rtx-4090_trt11.4.0.1"
+
+
+def test_rehearsal_computes_here_and_says_so(on, monkeypatch, tmp_path):
+    on(False)
+    monkeypatch.setenv("TRT_LESSONS_REHEARSE", "1")
+    found = recordings.live_or_recorded("x", lambda: 5)
+    assert found.value == 5 and found.source == "interpreter"
+    assert found.note == "onnxruntime on this CPU, not TensorRT" and not list(tmp_path.iterdir())
