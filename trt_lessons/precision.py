@@ -50,9 +50,7 @@ def read(model: Model) -> onnx.ModelProto:
     try:
         return onnx.load_from_string(model)
     except Exception as error:
-        raise ModelFileError(
-            "These bytes are not an ONNX model.", cure="Pass the content of an .onnx file."
-        ) from error
+        raise ModelFileError("These bytes are not an ONNX model.", cure="Pass the content of an .onnx file.") from error
 
 
 # --- facts about a model ---
@@ -101,7 +99,7 @@ def compare(result: np.ndarray, reference: np.ndarray) -> Difference:
 
 
 class Range(NamedTuple):
-    """What one node gave: its name, its op, the largest finite |number|, and how many were infinite or NaN."""
+    """What one node gave: its name, its op, the largest finite |number|, how many were not finite."""
 
     node: str
     op: str
@@ -136,9 +134,7 @@ def _session(model: onnx.ModelProto) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
 def _exposed(model: onnx.ModelProto, names: list[str]) -> onnx.ModelProto:
@@ -149,9 +145,7 @@ def _exposed(model: onnx.ModelProto, names: list[str]) -> onnx.ModelProto:
     return copy
 
 
-def _inner_values(
-    model: onnx.ModelProto, names: list[str], inputs: dict[str, np.ndarray]
-) -> list[np.ndarray]:
+def _inner_values(model: onnx.ModelProto, names: list[str], inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
     return _session(_exposed(model, names)).run(names, inputs)
 
 
@@ -185,7 +179,7 @@ def to_bf16(model: Model, *, keep: Iterable[str] = (), float_io: bool = True) ->
 
 
 def _lift_scales(model: onnx.ModelProto) -> None:
-    """Scales below FP16's smallest normal number, 6.1e-5 (nearly dead channels), become that number, in place."""
+    """In place, scales below FP16's smallest normal number, 6.1e-5 (dead channels), become that number."""
     scales = {node.input[1] for node in model.graph.node if node.op_type in _QDQ}
     for item in model.graph.initializer:
         if item.name in scales:
@@ -341,9 +335,7 @@ def as_computed(model: Model) -> onnx.ModelProto:
     graph, nodes = model.graph, []
     for item in list(graph.initializer):
         if item.data_type in lows:
-            item.CopyFrom(
-                _tensor(item.name, numpy_helper.to_array(item).astype(np.float32), TensorProto.FLOAT)
-            )
+            item.CopyFrom(_tensor(item.name, numpy_helper.to_array(item).astype(np.float32), TensorProto.FLOAT))
     for value in (*graph.input, *graph.output):
         if value.type.tensor_type.elem_type in lows:
             value.type.tensor_type.elem_type = TensorProto.FLOAT
@@ -458,9 +450,7 @@ def _weights(model: onnx.ModelProto) -> dict[str, TensorProto]:
     return {item.name: item for item in model.graph.initializer}
 
 
-def _batches(
-    model: onnx.ModelProto, calibration: Calibration, images: int | None
-) -> list[dict[str, np.ndarray]]:
+def _batches(model: onnx.ModelProto, calibration: Calibration, images: int | None) -> list[dict[str, np.ndarray]]:
     """Calibration data as a list of input dicts, at most 64 rows each when an array was given."""
     weights = _weights(model)
     names = [value.name for value in model.graph.input if value.name not in weights]
@@ -483,14 +473,12 @@ def _batches(
             if images is not None and seen >= images:
                 break
     if not batches:
-        raise PrecisionError(
-            "There is no calibration data.", cure="Pass some real inputs; 100 images are plenty."
-        )
+        raise PrecisionError("There is no calibration data.", cure="Pass some real inputs; 100 images are plenty.")
     return batches
 
 
 def fold_batch_norms(model: Model) -> onnx.ModelProto:
-    """Multiply every batch norm that follows a convolution into its weights and bias, as TensorRT does itself."""
+    """Multiply every batch norm after a convolution into its weights and bias, as TensorRT does."""
     model = read(model)
     graph, weights = model.graph, _weights(model)
     makers = {name: node for node in graph.node for name in node.output}
@@ -594,7 +582,7 @@ def _percentile(counts: np.ndarray) -> float:
 
 
 def _entropy(counts: np.ndarray) -> float:
-    """Share of the range whose 128 levels tell the distribution best (smallest Kullback-Leibler divergence)."""
+    """Share of the range whose 128 levels tell the distribution best (least Kullback-Leibler divergence)."""
     counts = counts.astype(np.float64)
     counts[0] = counts[1]  # zeros, which ReLU makes in plenty, cost nothing at any scale
     best, share = np.inf, 1.0
@@ -627,9 +615,7 @@ _METHODS: dict[str, Callable[[np.ndarray], float]] = {
 }
 
 
-def _insert(
-    model: onnx.ModelProto, places: Places, limits: dict[str, float], eight: _Eight
-) -> onnx.ModelProto:
+def _insert(model: onnx.ModelProto, places: Places, limits: dict[str, float], eight: _Eight) -> onnx.ModelProto:
     """Put one Q/DQ pair on each tensor of `places` and let those readers read the result."""
     graph, weights = model.graph, _weights(model)
     before: dict[int, list[onnx.NodeProto]] = {}
@@ -712,9 +698,7 @@ def rescale(model: Model, norm: str, conv: str, factor: float) -> onnx.ModelProt
     nodes = {node.name: node for node in model.graph.node}
     for name, op in ((norm, "BatchNormalization"), (conv, "Conv")):
         if name not in nodes or nodes[name].op_type != op:
-            raise PrecisionError(
-                f"There is no {op} node called {name}.", cure="Look at the names in model.graph.node."
-            )
+            raise PrecisionError(f"There is no {op} node called {name}.", cure="Look at the names in model.graph.node.")
     changes = {nodes[norm].input[1]: factor, nodes[norm].input[2]: factor, nodes[conv].input[1]: 1 / factor}
     for item in model.graph.initializer:
         if item.name in changes:

@@ -16,7 +16,7 @@ _MODULES = ("digits", "strips")
 _FUNCTIONS = {
     "resnet50": "random_weights",
     "bert": "random_weights",
-    "pretrained": "pretrained",
+    "pretrained": "torchvision_weights",
 }
 
 __all__ = ["bert", "digits", "pretrained", "resnet50", "strips"]

@@ -116,9 +116,7 @@ def from_torch(
     return onnx.load_from_string(buffer.getvalue())
 
 
-def from_torch_dynamo(
-    module: Any, example: Any, source: str, result: str, dynamic: dict[int, str]
-) -> onnx.ModelProto:
+def from_torch_dynamo(module: Any, example: Any, source: str, result: str, dynamic: dict[int, str]) -> onnx.ModelProto:
     """Export with PyTorch's newer exporter, which writes opset 18, and bring the file back to opset 17."""
     import torch
 
@@ -204,9 +202,7 @@ def _separate_copies(graph: onnx.GraphProto) -> None:
 
 def _lift_constants(graph: onnx.GraphProto) -> None:
     """Turn Constant nodes that hold a tensor into initializers of the same name."""
-    for node in [
-        node for node in graph.node if node.op_type == "Constant" and node.attribute[0].name == "value"
-    ]:
+    for node in [node for node in graph.node if node.op_type == "Constant" and node.attribute[0].name == "value"]:
         graph.initializer.add().CopyFrom(node.attribute[0].t)
         graph.initializer[-1].name = node.output[0]
         graph.node.remove(node)

@@ -267,9 +267,7 @@ def one_cycle(step: int, steps: int) -> float:
     return done / 0.2 if done < 0.2 else 0.5 + 0.5 * math.cos(math.pi * (done - 0.2) / 0.8)
 
 
-def train(
-    seed: int = 0, schedule: tuple = SCHEDULE, limit: int | None = None, log: Any = None
-) -> torch.nn.Module:
+def train(seed: int = 0, schedule: tuple = SCHEDULE, limit: int | None = None, log: Any = None) -> torch.nn.Module:
     """Train from scratch; the same seed gives the same bits on the same processor.
 
     schedule: (epochs, picture size, highest learning rate) a phase. limit: use that many training pictures
@@ -324,9 +322,7 @@ def _train(torch: Any, schedule: tuple, limit: int | None, log: Any) -> torch.nn
 
 
 def _main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m trt_lessons.models.digits", description="The digits network."
-    )
+    parser = argparse.ArgumentParser(prog="python -m trt_lessons.models.digits", description="The digits network.")
     parser.add_argument("--train", action="store_true", help="train from scratch and write the ONNX file")
     parser.add_argument("--output", default=str(_onnx.SHIPPED / "digits.onnx"), help="where to write it")
     arguments = parser.parse_args()

@@ -121,12 +121,8 @@ def bert(
     hold 14 M weights, 56 MB. Weights are random: use it for speed alone. TensorRT 8.6 reads the tokens as
     INT32.
     """
-    numbers = "_".join(
-        "x" if value is None else str(value) for value in (batch, length, layers, hidden, heads, words)
-    )
-    return _kept(
-        f"bert_{numbers}_seed{seed}", lambda: _bert(batch, length, layers, hidden, heads, words, seed)
-    )
+    numbers = "_".join("x" if value is None else str(value) for value in (batch, length, layers, hidden, heads, words))
+    return _kept(f"bert_{numbers}_seed{seed}", lambda: _bert(batch, length, layers, hidden, heads, words, seed))
 
 
 def _bert(

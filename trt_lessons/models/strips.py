@@ -166,9 +166,7 @@ def network() -> torch.nn.Module:
                 nn.Conv2d(128, CHANNELS, (4, 3), 1, (0, 1), bias=False),
                 nn.BatchNorm2d(CHANNELS),
             )
-            self.relu1, self.relu2, self.relu3, self.relu4, self.relu5, self.relu6 = (
-                nn.ReLU() for _ in range(6)
-            )
+            self.relu1, self.relu2, self.relu3, self.relu4, self.relu5, self.relu6 = (nn.ReLU() for _ in range(6))
             self.attention = Attention(CHANNELS)
             self.classifier = nn.Linear(CHANNELS, CLASSES)
 
@@ -265,9 +263,7 @@ def train(seed: int = 0, batches: int = STEPS, log: Any = None) -> torch.nn.Modu
 
 
 def _main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m trt_lessons.models.strips", description="The strip reader."
-    )
+    parser = argparse.ArgumentParser(prog="python -m trt_lessons.models.strips", description="The strip reader.")
     parser.add_argument("--train", action="store_true", help="train from scratch and write the ONNX file")
     parser.add_argument("--output", default=str(_onnx.SHIPPED / "strips.onnx"), help="where to write it")
     arguments = parser.parse_args()
