@@ -25,16 +25,8 @@ from pathlib import Path
 DATABASE = Path(__file__).with_name("trt_names.json")
 PLAIN_TYPES = (str, bytes, list, dict, set, io.IOBase, io.BytesIO)
 PLAIN = {name for t in PLAIN_TYPES for name in dir(t)}  # names that any Python object may have
-PLAIN |= {
-    "free",
-    "min",
-    "max",
-    "dims",
-    "query",
-    "enqueue",
-    "constant",
-    "attention",
-}  # NumPy's, ONNX's, CUDA's
+WORDS = "free min max ndim numel dims query enqueue release constant attention"  # NumPy's, ONNX's, CUDA's
+PLAIN |= set(WORDS.split())
 ANY_ENUM = {"name", "value", "__version__", "__members__"}
 ROOTS = ("trt", "tensorrt")
 
@@ -69,7 +61,7 @@ class Names:
             if len(path) > 2 and (path[-1] in ANY_ENUM or parent not in self.bits):
                 return None
             return name, self.none
-        if path and path[0] in other_imports:
+        if path and (path[0] in other_imports or (path[0] == "self" and len(path) == 2)):
             return None
         member = node.attr
         if member in PLAIN or member.startswith("_") or member not in self.members:
@@ -135,9 +127,7 @@ def problems(files: list[Path], wanted: list[str], ours: frozenset[str] = frozen
                     line = lines[(node.end_lineno or node.lineno) - 1]
                     gone = [v for v in names.lacking(known[1], wanted) if meant_for(line, v)]
                     if gone:
-                        found.append(
-                            f"{where}:{node.lineno}: {known[0]} is not in TensorRT {', '.join(gone)}"
-                        )
+                        found.append(f"{where}:{node.lineno}: {known[0]} is not in TensorRT {', '.join(gone)}")
     return found
 
 

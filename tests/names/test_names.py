@@ -48,10 +48,7 @@ def test_finds_a_name_that_went(written) -> None:
 
 
 def test_finds_a_member_of_an_unknown_class(written) -> None:
-    assert (
-        "max_batch_size" in "".join(written("builder.max_batch_size\n"))
-        or "max_batch_size" not in Names().members
-    )
+    assert "max_batch_size" in "".join(written("builder.max_batch_size\n")) or "max_batch_size" not in Names().members
     assert "execute_async_v2" in "".join(written("context.execute_async_v2(b, s)\n"))
 
 
