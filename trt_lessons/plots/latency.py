@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import MeasureError
 from ..measurement import WORDS, Measurement
 from . import style
 
@@ -34,8 +35,10 @@ def latency_distribution(
     axis.spines[["left"]].set_visible(False)
     axis.tick_params(axis="y", length=0)
     axis.grid(axis="x")
-    tail = f"; {beyond} slower samples lie outside" if beyond else ""
-    axis.set_xlabel(f"{WORDS[kind]} of one query, ms (ticks: median, p90, p99{tail})")
+    if log:
+        _plain_log_ticks(axis.xaxis)
+    tail = f"; {beyond} beyond the edge" if beyond else ""
+    axis.set_xlabel(f"{WORDS[kind]} of a query, ms (ticks: median, p90, p99{tail})")
     parts = [f"{k}: median {m.median(kind):.4f}, p99 {m.percentile(99, kind):.4f} ms" for k, m in measurements.items()]
     found = title or _fastest(measurements, kind)
     return style.finish(fig, found, note or measurements, f"Distribution of {WORDS[kind]} time. " + "; ".join(parts))
@@ -55,22 +58,27 @@ def _distribution_row(axis: Any, i: int, m: Measurement, kind: str) -> int:
         length = 0.22 if p == 50 else 0.15
         axis.plot([at, at], [i, i + length], color=style.INK, linewidth=2.4 if p == 50 else 1.2)
     text = "  ".join(f"{'median' if p == 50 else f'p{p}'} {style.number(at)}" for p, at in marks.items())
-    low, high = np.log([left, right]) if log else (left, right)
-    share = ((np.log(marks[50]) if log else marks[50]) - low) / (high - low)
-    full = np.flatnonzero(counts)
-    on_left = share > 0.5
-    beside = edges[full[0]] if on_left else edges[full[-1] + 1]
-    axis.annotate(
-        text,
-        (beside, i - 0.25),
-        xytext=(-9 if on_left else 9, 0),
-        textcoords="offset points",
-        ha="right" if on_left else "left",
-        va="center",
-        fontsize=9,
-        bbox={"facecolor": style.PAPER, "edgecolor": "none", "pad": 1.5},
-    )
+    _beside(axis, i, text, counts)
     return int((samples > right).sum())
+
+
+def _beside(axis: Any, i: int, text: str, counts: np.ndarray) -> None:
+    """Write the figures beside the row's hill, on the side with more room; over its tail where none has."""
+    hill = np.flatnonzero(counts > 0.03 * counts.max())
+    first, last = hill[0] / len(counts), (hill[-1] + 1) / len(counts)
+    look = {
+        "va": "center",
+        "fontsize": 9,
+        "bbox": {"facecolor": style.PAPER, "edgecolor": "none", "pad": 1.5},
+        "xycoords": axis.get_yaxis_transform(),
+        "textcoords": "offset points",
+    }
+    if last < 0.55:
+        axis.annotate(text, (last, i - 0.25), xytext=(9, 0), ha="left", **look)
+    elif first > 0.45:
+        axis.annotate(text, (first, i - 0.25), xytext=(-9, 0), ha="right", **look)
+    else:
+        axis.annotate(text, (1.0, i - 0.68), xytext=(0, 0), ha="right", **look)
 
 
 def _fastest(measurements: Mapping[str, Measurement], kind: str) -> str:
@@ -95,14 +103,15 @@ def where_time_goes(measurement: Measurement, *, title: str | None = None, note:
         _piece(axis, 0, left, medians[kind], i, right, WORDS[kind])
         left += medians[kind]
     _piece(axis, 1, 0, medians["enqueue"], 3, right, "enqueue")
-    axis.set_yticks([0, 1], ["GPU", "host"])
+    where = "device" if measurement.source == "interpreter" else "GPU"
+    axis.set_yticks([0, 1], [where, "host"])
     axis.set_ylim(1.5, -0.75)
     axis.set_xlim(0, right * 1.02)
     axis.set_xlabel("ms, medians")
     axis.spines[["left"]].set_visible(False)
     axis.tick_params(axis="y", length=0)
     largest = max(kinds, key=lambda k: medians[k])
-    found = f"{100 * medians[largest] / whole:.0f} % of the GPU's time for a query is {WORDS[largest]}"
+    found = f"{100 * medians[largest] / (whole or 1):.0f} % of a query's time is {WORDS[largest]}"
     words = ", ".join(f"{WORDS[k]} {medians[k]:.4f} ms" for k in medians)
     return style.finish(fig, title or found, note or measurement, f"Parts of one query: {words}.")
 
@@ -133,6 +142,8 @@ def timeline(
     """What runs when? Rows (stream, query, start ms, end ms), or a Measurement; one lane a stream."""
     origin = rows if isinstance(rows, Measurement) else None
     spans = rows.timeline() if isinstance(rows, Measurement) else list(rows)
+    if not spans:
+        raise MeasureError("There is nothing to draw: no query has start and end times.", cure="Measure again.")
     streams = list(dict.fromkeys(row[0] for row in spans))
     queries = list(dict.fromkeys(row[1] for row in spans))
     fig, axis = style.new(height=1.4 + 0.5 * len(streams))
@@ -187,7 +198,7 @@ def batch_scaling(
         axis.set_xlabel("batch")
         style.head(axis, words)
         axis.grid(True)
-        _plain_log_ticks(axis)
+        _plain_log_ticks(axis.yaxis)
     if len(series) > 1:
         right.legend(frameon=True, facecolor=style.PAPER, fontsize=9, handlelength=3.2)
     best = max(((m.throughput, b, k) for k, found in series.items() for b, m in found.items()), key=lambda t: t[0])
@@ -202,9 +213,9 @@ def batch_scaling(
 def _plain_log_ticks(axis: Any) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    axis.yaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
-    axis.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.10g}"))
-    axis.yaxis.set_minor_formatter(NullFormatter())
+    axis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.10g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def latency_over_shape(
