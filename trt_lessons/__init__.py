@@ -33,6 +33,8 @@ _EXPORTS: dict[str, tuple[str, str | None]] = {
     "measure_callable": ("measure", "measure_callable"),
     "Log": ("compat", "Log"),
     "backend": ("backend", None),
+    "baselines": ("baselines", None),
+    "buckets": ("buckets", None),
     "compat": ("compat", None),
     "errors": ("errors", None),
     "exercises": ("exercises", None),
@@ -41,6 +43,7 @@ _EXPORTS: dict[str, tuple[str, str | None]] = {
     "plots": ("plots", None),
     "precision": ("precision", None),
     "recordings": ("recordings", None),
+    "roofline": ("roofline", None),
 }
 _CALLABLE_ROOMS = ("build", "measure")
 

@@ -33,7 +33,9 @@ class IOptimizationProfile:
         shapes = Dims(min), Dims(opt), Dims(max)
         same_rank = len({len(s) for s in shapes}) == 1
         if not same_rank or any(not 0 <= a <= b <= c for a, b, c in zip(*shapes, strict=False)):
-            raise ValueError(f"Shape provided for min is inconsistent with other shapes: min {min}, opt {opt}, max {max}")
+            raise ValueError(
+                f"Shape provided for min is inconsistent with other shapes: min {min}, opt {opt}, max {max}"
+            )
         self._shapes[input] = shapes
 
     def get_shape(self, input: str) -> list[Dims]:
@@ -117,7 +119,9 @@ class IBuilderConfig(Reporter):
     def add_optimization_profile(self, profile: IOptimizationProfile) -> int:
         """The new profile's index; -1 and an error for an empty one."""
         if not profile:
-            self._fail(USAGE, "IBuilderConfig::addOptimizationProfile", "the profile has no shapes: call set_shape first")
+            self._fail(
+                USAGE, "IBuilderConfig::addOptimizationProfile", "the profile has no shapes: call set_shape first"
+            )
             return -1
         self._profiles.append(profile)
         return len(self._profiles) - 1
@@ -135,7 +139,9 @@ class IBuilderConfig(Reporter):
         """A cache from bytes, or an empty one from b""; None and an error for anything else."""
         data = bytes(serialized_timing_cache)
         if data and not data.startswith(ITimingCache._MAGIC):
-            self._fail(USAGE, "IBuilderConfig::createTimingCache", "these bytes are not a timing cache of the interpreter")
+            self._fail(
+                USAGE, "IBuilderConfig::createTimingCache", "these bytes are not a timing cache of the interpreter"
+            )
             return None
         return ITimingCache(data)
 
@@ -226,6 +232,10 @@ class Builder(Reporter):
                 reason = _misfit(t._shape, profile.get_shape(t._name))
                 if reason:
                     return INTERNAL, "IBuilder::buildSerializedNetwork", f"profile {number}, input {t._name}: {reason}"
+            for t in network._inputs:
+                ranges = profile.get_shape(t._name)
+                if t not in dynamic and any(tuple(shape) != tuple(t._shape) for shape in ranges):
+                    return INTERNAL, "IBuilder::buildSerializedNetwork", f"profile {number}, input {t._name}: its shape is fixed, expected min=opt=max={t._shape}"  # fmt: skip
             unknown = set(profile._shapes) - {t._name for t in network._inputs}
             if unknown:
                 return INTERNAL, "IBuilder::buildSerializedNetwork", f"profile {number} has shapes for {sorted(unknown)}, which are no inputs of the network"  # fmt: skip
@@ -253,7 +263,9 @@ class Builder(Reporter):
 
         step(0)
         lowering = network._lowering
-        kinds = {name: TO_ONNX[k.dtype.name] for name, k in lowering.types.items() if k.dtype} | {t._name: TO_ONNX[t._dtype.name] for t in network._inputs}
+        kinds = {name: TO_ONNX[k.dtype.name] for name, k in lowering.types.items() if k.dtype} | {
+            t._name: TO_ONNX[t._dtype.name] for t in network._inputs
+        }
         kinds |= {c.name: c.data_type for c in lowering.constants()}
         outputs = [_output_info(t) for t in network._outputs]
         full = round_halves(lowering.model(outputs), kinds)
@@ -264,7 +276,12 @@ class Builder(Reporter):
         step(2)
         profiles = [{name: [list(s) for s in shapes] for name, shapes in p._shapes.items()} for p in config._profiles]
         shapes = {name: [*k.shape] for name, k in lowering.types.items() if k.shape is not None}
-        layer_of = {name: layer._name for layer, part in zip(network._layers, lowering.parts, strict=True) for node in part.nodes for name in node.output}
+        layer_of = {
+            name: layer._name
+            for layer in network._layers
+            for node in lowering.parts[layer._index].nodes
+            for name in node.output
+        }
         facts = {
             "level": config.builder_optimization_level, "verbosity": config.profiling_verbosity.name, "profiles": profiles or [{}],
             "flags": [f.name for f in E.BuilderFlag if config.get_flag(f)], "compatibility": config.hardware_compatibility_level.name,
@@ -284,7 +301,9 @@ class Builder(Reporter):
         return P.pack(facts, data)
 
     def _memory(self, light: onnx.ModelProto, io: list[dict], profile: dict, kinds: dict) -> int:
-        largest = {t["name"]: profile[t["name"]][2] if t["name"] in profile else t["shape"] for t in io if t["mode"] == "INPUT"}
+        largest = {
+            t["name"]: profile[t["name"]][2] if t["name"] in profile else t["shape"] for t in io if t["mode"] == "INPUT"
+        }
         return P.activation_peak(light, P.concrete(light, largest), kinds)
 
 
@@ -299,17 +318,26 @@ def _misfit(shape: Dims, ranges: list[Dims]) -> str | None:
 
 def _output_info(tensor: object) -> onnx.ValueInfoProto:
     shape = tensor.shape
-    return helper.make_tensor_value_info(tensor._name, TO_ONNX[tensor.dtype.name], [None if d < 0 else d for d in shape])
+    return helper.make_tensor_value_info(
+        tensor._name, TO_ONNX[tensor.dtype.name], [None if d < 0 else d for d in shape]
+    )
 
 
 def _io_facts(tensor: object, mode: str) -> dict:
-    return {"name": tensor._name, "mode": mode, "dtype": tensor.dtype.name, "shape": list(tensor.shape), "location": tensor.location.name}
+    return {
+        "name": tensor._name,
+        "mode": mode,
+        "dtype": tensor.dtype.name,
+        "shape": list(tensor.shape),
+        "location": tensor.location.name,
+    }
 
 
 def _weight_names(network: INetworkDefinition) -> dict[str, list]:
     """Every constant a Refitter can replace: its name, and (layer, role) where it came by the layer API."""
     names: dict[str, list] = {name: [] for name in network._lowering.initializers}
-    for layer, part in zip(network._layers, network._lowering.parts, strict=True):
+    for layer in network._layers:
+        part = network._lowering.parts[layer._index]
         roles = {role.name for role in weights_of(layer)}
         for constant in part.constants:
             hint = "CONSTANT" if layer._type == E.LayerType.CONSTANT else constant.name.rpartition(":")[2]
