@@ -78,7 +78,9 @@ def add_profiles(made: Any, profiles: Profile | Sequence[Profile] | None) -> Non
         made.add_optimization_profile(profile)
 
 
-def build(net: Any, profiles: Any = None, precisions: Iterable[str] = (), configure: Callable | None = None) -> bytes | None:
+def build(
+    net: Any, profiles: Any = None, precisions: Iterable[str] = (), configure: Callable | None = None
+) -> bytes | None:
     """The plan as bytes, or None where the builder gives none."""
     made = config(precisions)
     add_profiles(made, profiles)
@@ -158,7 +160,9 @@ def close(found: np.ndarray, wanted: np.ndarray, tolerance: float, what: str = "
         np.testing.assert_array_equal(found.astype(np.int64), wanted.astype(np.int64), err_msg=what)
         return
     scale = max(1.0, float(np.abs(wanted[np.isfinite(wanted)]).max(initial=0)))
-    np.testing.assert_allclose(found.astype(np.float64), wanted.astype(np.float64), rtol=0, atol=tolerance * scale, err_msg=what)
+    np.testing.assert_allclose(
+        found.astype(np.float64), wanted.astype(np.float64), rtol=0, atol=tolerance * scale, err_msg=what
+    )
 
 
 @dataclass
@@ -236,9 +240,14 @@ def tell(group: str, name: str, **facts: Any) -> None:
 def in_subprocess(code: str, folder: Path) -> dict[str, Any]:
     """Run Python in a process of its own, which may crash; returns what it told, {name: value}, and its exit code."""
     told = folder / "told.jsonl"
-    head = "import json\n" f"def tell(name, value):\n    with open({str(told)!r}, 'a') as f: f.write(json.dumps([name, value]) + '\\n')\n"
+    head = (
+        "import json\n"
+        f"def tell(name, value):\n    with open({str(told)!r}, 'a') as f: f.write(json.dumps([name, value]) + '\\n')\n"
+    )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     environment["TRT_LESSONS_BACKEND"] = backend.name()
-    done = subprocess.run([sys.executable, "-c", head + code], env=environment, cwd=folder, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", head + code], env=environment, cwd=folder, capture_output=True, text=True, timeout=300
+    )
     lines = told.read_text().splitlines() if told.exists() else []
     return {**dict(json.loads(line) for line in lines), "exit": done.returncode, "stderr": done.stderr[-3000:]}

@@ -1,4 +1,4 @@
-"""IExecutionContext: shapes before and after they are set, verdicts, several contexts, profiles, allocators, profiler."""
+"""IExecutionContext: shapes, verdicts, several contexts, profiles, output allocators, the profiler."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def engine(kind="dynamic"):
     dynamic = kind != "static"
     x = net.add_input("x", trt.float32, (-1, 4) if dynamic else (2, 4))
     if kind == "two_inputs":
-        made = net.add_elementwise(x, net.add_input("z", trt.float32, (-1, 4)), trt.ElementWiseOperation.SUM).get_output(0)
+        made = net.add_elementwise(
+            x, net.add_input("z", trt.float32, (-1, 4)), trt.ElementWiseOperation.SUM
+        ).get_output(0)
     else:
         two, one = (net.add_constant((1, 1), w).get_output(0) for w in (SLOPE, ONE))
         made = net.add_elementwise(x, two, trt.ElementWiseOperation.PROD).get_output(0)

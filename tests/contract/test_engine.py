@@ -56,7 +56,11 @@ def plan(kind):
     if kind == "refit":
         return build(convolution((2, 3, 8, 8)), configure=lambda c: c.set_flag(trt.BuilderFlag.REFIT))
     wider = {"x": ((3, 3, 16, 16), (4, 3, 32, 32), (6, 3, 32, 32))}
-    return build(convolution(), [RANGE, wider], configure=lambda c: setattr(c, "profiling_verbosity", trt.ProfilingVerbosity.DETAILED))
+    return build(
+        convolution(),
+        [RANGE, wider],
+        configure=lambda c: setattr(c, "profiling_verbosity", trt.ProfilingVerbosity.DETAILED),
+    )
 
 
 @functools.cache
@@ -313,7 +317,8 @@ log = compat.shared_log()
 builder = trt.Builder(log)
 runtime = trt.Runtime(log)
 whole = Path("whole.plan").read_bytes()
-plans = {"whole": whole, "junk": b"this is no plan at all" * 40, "zeros": bytes(4096), "empty": b"", "other_magic": b"XXXX" + whole[4:],
+plans = {"whole": whole, "junk": b"this is no plan at all" * 40, "zeros": bytes(4096), "empty": b"",
+         "other_magic": b"XXXX" + whole[4:],
          "half": whole[: len(whole) // 2], "without_its_end": whole[:-40]}
 def caches():
     made = builder.create_builder_config()
@@ -389,7 +394,9 @@ def test_inspector_one_line():
 
 
 def test_inspector_names_only():
-    told = json.loads(engine("static").create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON))
+    told = json.loads(
+        engine("static").create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)
+    )
     assert all(isinstance(layer, str) for layer in told["Layers"])
     assert any("conv" in layer for layer in told["Layers"])
 

@@ -1,8 +1,9 @@
 """The mistakes that learners make most, as notebook cells: the same verdict and class of message on both backends.
 
-Each row: the mistake, the cell, what the last name `verdict` must be, the severity of the log line that explains it (None
-where an exception does), and a pattern that the text has on TensorRT and on the interpreter. TRT_LESSONS_DUMP=folder
-writes down what really came, so that this table and the interpreter's words can be held to TensorRT's.
+Each row: the mistake, the cell, what the last name `verdict` must be, the severity of the log line that
+explains it (None where an exception does), and a pattern that the text has on TensorRT and on the interpreter.
+TRT_LESSONS_DUMP=folder writes down what really came, so that this table and the interpreter's words can be
+held to TensorRT's.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ MISTAKES: dict[str, Mistake] = {
         network.add_activation(x, trt.ActivationType.RELU)
         verdict = builder.build_serialized_network(network, config)
         """,
-        "None", ERROR, r"Error Code 4.*at least one output",
+        "None",
+        ERROR,
+        r"Error Code 4.*at least one output",
     ),
     "dynamic input without a profile": Mistake(
         """
@@ -47,7 +50,9 @@ MISTAKES: dict[str, Mistake] = {
         network.mark_output(network.add_activation(x, trt.ActivationType.RELU).get_output(0))
         verdict = builder.build_serialized_network(network, config)
         """,
-        "None", ERROR, r"Error Code 4.*no optimization profile has been defined",
+        "None",
+        ERROR,
+        r"Error Code 4.*no optimization profile has been defined",
     ),
     "a profile that does not fit the input": Mistake(
         """
@@ -58,28 +63,36 @@ MISTAKES: dict[str, Mistake] = {
         config.add_optimization_profile(profile)
         verdict = builder.build_serialized_network(network, config)
         """,
-        "None", ERROR, r"Error Code 4.*profile 0",
+        "None",
+        ERROR,
+        r"Error Code 4.*profile 0",
     ),
     "a shape outside the profile": Mistake(
         """
         context = engine.create_execution_context()
         verdict = context.set_input_shape("x", (99, 4))
         """,
-        "False", ERROR, r"Error Code 3.*(profile|dimension)",
+        "False",
+        ERROR,
+        r"Error Code 3.*(profile|dimension)",
     ),
     "a shape of another rank": Mistake(
         """
         context = engine.create_execution_context()
         verdict = context.set_input_shape("x", (2, 4, 1))
         """,
-        "False", ERROR, r"Error Code 3.*(dimension|nbDims|rank)",
+        "False",
+        ERROR,
+        r"Error Code 3.*(dimension|nbDims|rank)",
     ),
     "a name the engine does not have": Mistake(
         """
         context = engine.create_execution_context()
         verdict = context.set_input_shape("input", (2, 4))
         """,
-        "False", ERROR, r"Error Code 3.*(input|name)",
+        "False",
+        ERROR,
+        r"Error Code 3.*(input|name)",
     ),
     "no address for an output": Mistake(
         """
@@ -89,7 +102,9 @@ MISTAKES: dict[str, Mistake] = {
         context.set_tensor_address("x", int(memory))
         verdict = context.execute_async_v3(stream.handle)
         """,
-        "False", ERROR, r"Error Code 3.*[Aa]ddress",
+        "False",
+        ERROR,
+        r"Error Code 3.*[Aa]ddress",
     ),
     "run before the shape is set": Mistake(
         """
@@ -99,21 +114,27 @@ MISTAKES: dict[str, Mistake] = {
             context.set_tensor_address(name, int(block))
         verdict = context.execute_async_v3(stream.handle)
         """,
-        "False", ERROR, r"Error Code [37].*([Ss]hape|[Dd]imension)",
+        "False",
+        ERROR,
+        r"Error Code [37].*([Ss]hape|[Dd]imension)",
     ),
     "an op that TensorRT does not know": Mistake(
         """
         parser = trt.OnnxParser(network, log)
         verdict = parser.parse(strange_model)
         """,
-        "False", ERROR, r"(plugin|importer)",
+        "False",
+        ERROR,
+        r"(plugin|importer)",
     ),
     "a file that is not there": Mistake(
         """
         parser = trt.OnnxParser(network, log)
         verdict = parser.parse_from_file("model.onx")
         """,
-        "False", ERROR, r"model\.onx",
+        "False",
+        ERROR,
+        r"model\.onx",
     ),
     "weights of the wrong size": Mistake(
         """
@@ -122,7 +143,9 @@ MISTAKES: dict[str, Mistake] = {
         network.mark_output(conv.get_output(0))
         verdict = builder.build_serialized_network(network, config)
         """,
-        "None", ERROR, r"(weights|count|channels)",
+        "None",
+        ERROR,
+        r"(weights|count|channels)",
     ),
     "two types in one sum": Mistake(
         """
@@ -131,7 +154,9 @@ MISTAKES: dict[str, Mistake] = {
         network.mark_output(network.add_elementwise(a, b, trt.ElementWiseOperation.SUM).get_output(0))
         verdict = builder.build_serialized_network(network, config)
         """,
-        "None", ERROR, r"same.*type",
+        "None",
+        ERROR,
+        r"same.*type",
     ),
     "shapes that do not fit in a sum": Mistake(
         """
@@ -140,23 +165,29 @@ MISTAKES: dict[str, Mistake] = {
         network.mark_output(network.add_elementwise(a, b, trt.ElementWiseOperation.SUM).get_output(0))
         verdict = builder.build_serialized_network(network, config)
         """,
-        "None", ERROR, r"dimension|elementwise|broadcast",
+        "None",
+        ERROR,
+        r"dimension|elementwise|broadcast",
     ),
     "float64 weights": Mistake(
         """
         weights = trt.Weights(np.ones(3))
         verdict = weights
         """,
-        "ValueError|TypeError", None, r"float64",
+        "ValueError|TypeError",
+        None,
+        r"float64",
     ),
     "a profile that does not exist": Mistake(
         """
         context = engine.create_execution_context()
         verdict = context.set_optimization_profile_async(3, stream.handle)
         """,
-        "False", ERROR, r"Error Code 3.*[Pp]rofile",
+        "False",
+        ERROR,
+        r"Error Code 3.*[Pp]rofile",
     ),
-}  # fmt: skip
+}
 
 # Only written down with TRT_LESSONS_DUMP: what these do differs by version, or is not known yet.
 WATCHED: dict[str, str] = {
@@ -298,7 +329,9 @@ def engine():
 def strange_model():
     """A model with an op nobody has."""
     info = [helper.make_tensor_value_info(n, TensorProto.FLOAT, (1, 3)) for n in "xy"]
-    graph = helper.make_graph([helper.make_node("NoSuchOperation", ["x"], ["y"], name="strange")], "g", info[:1], info[1:])
+    graph = helper.make_graph(
+        [helper.make_node("NoSuchOperation", ["x"], ["y"], name="strange")], "g", info[:1], info[1:]
+    )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
 
 
@@ -307,8 +340,20 @@ def tried(name, cell):
     lines = cell.strip("\n").splitlines()
     indent = len(lines[0]) - len(lines[0].lstrip())
     code = "\n".join(line[indent:] for line in lines)
-    names = {"trt": trt, "cuda": cuda, "np": np, "log": log(), "builder": builder(), "runtime": runtime(), "engine": engine(),
-             "stream": stream(), "strange_model": strange_model(), "kernel": KERNEL, "config": config(), "network": network()}  # fmt: skip
+    names = {
+        "trt": trt,
+        "cuda": cuda,
+        "np": np,
+        "log": log(),
+        "builder": builder(),
+        "runtime": runtime(),
+        "engine": engine(),
+        "stream": stream(),
+        "strange_model": strange_model(),
+        "kernel": KERNEL,
+        "config": config(),
+        "network": network(),
+    }
     mark, raised = len(log().records), ""
     try:
         exec(code, names)

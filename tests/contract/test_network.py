@@ -26,7 +26,9 @@ def small():
     flat = net.add_shuffle(mean.get_output(0))
     flat.reshape_dims = (0, 1, 8)
     weights = net.add_constant((1, 8, 10), DENSE)
-    dense = net.add_matrix_multiply(flat.get_output(0), trt.MatrixOperation.NONE, weights.get_output(0), trt.MatrixOperation.NONE)
+    dense = net.add_matrix_multiply(
+        flat.get_output(0), trt.MatrixOperation.NONE, weights.get_output(0), trt.MatrixOperation.NONE
+    )
     soft = net.add_softmax(dense.get_output(0))
     soft.axes = 1 << 2
     soft.get_output(0).name = "probability"
@@ -77,7 +79,9 @@ def test_inputs_and_outputs_of_layers():
 
 def test_iteration_gives_every_layer():
     net = small()[0]
-    assert [layer.type for layer in net] == [net[i].type for i in range(7)] == [getattr(trt.LayerType, k) for k in KINDS]
+    assert (
+        [layer.type for layer in net] == [net[i].type for i in range(7)] == [getattr(trt.LayerType, k) for k in KINDS]
+    )
 
 
 def test_get_layer_gives_the_base_class():
@@ -91,7 +95,12 @@ def test_get_layer_gives_the_base_class():
 
 def test_attributes_read_back():
     conv = small()[2][0]
-    assert (tuple(conv.stride_nd), tuple(conv.padding_nd), tuple(conv.dilation_nd), conv.num_groups) == ((1, 1), (0, 0), (1, 1), 1)
+    assert (tuple(conv.stride_nd), tuple(conv.padding_nd), tuple(conv.dilation_nd), conv.num_groups) == (
+        (1, 1),
+        (0, 0),
+        (1, 1),
+        1,
+    )
     np.testing.assert_array_equal(np.asarray(conv.kernel).reshape(KERNEL.shape), KERNEL)
     np.testing.assert_array_equal(conv.bias, BIAS)
 

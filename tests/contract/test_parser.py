@@ -16,13 +16,16 @@ from .networks import close, engine_of, errors_since, has_errors, log, names_of,
 
 FLOAT, INT32, INT64, HALF = TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64, TensorProto.FLOAT16
 DIFFERS = {
-    "missing_file_is_in_the_error_list": "8.6's parse_from_file logs a missing file, but may leave the error list empty",
+    "missing_file_is_in_the_error_list": "8.6 logs a missing file, but may leave the error list empty",
 }
 
 
 def model(nodes, inputs, outputs, weights=(), opset=17):
     """A model's bytes; inputs and outputs are {name: (type, shape)}, weights {name: array}."""
-    infos = [[helper.make_tensor_value_info(n, kind, shape) for n, (kind, shape) in side.items()] for side in (inputs, outputs)]
+    infos = [
+        [helper.make_tensor_value_info(n, kind, shape) for n, (kind, shape) in side.items()]
+        for side in (inputs, outputs)
+    ]
     constants = [numpy_helper.from_array(a, n) for n, a in dict(weights).items()]
     graph = helper.make_graph(nodes, "small", *infos, constants)
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
@@ -47,18 +50,41 @@ LN, LNB = w(8, low=0.5, seed=8), w(8, seed=9)
 
 # name: (nodes, inputs, outputs, weights)
 MODELS = {
-    "conv": ([node("Conv", "x k kb", pads=[1, 1, 1, 1])], {"x": IMAGE}, {"y": (FLOAT, (2, 5, 12, 10))}, {"k": K, "kb": KB}),
+    "conv": (
+        [node("Conv", "x k kb", pads=[1, 1, 1, 1])],
+        {"x": IMAGE},
+        {"y": (FLOAT, (2, 5, 12, 10))},
+        {"k": K, "kb": KB},
+    ),
     "conv_strides": ([node("Conv", "x k", strides=[2, 2])], {"x": IMAGE}, {"y": (FLOAT, (2, 5, 5, 4))}, {"k": K}),
     "conv_dynamic": ([node("Conv", "x k")], {"x": DYNAMIC}, {"y": (FLOAT, ("batch", 5, 10, 8))}, {"k": K}),
-    "conv_transpose": ([node("ConvTranspose", "x k", strides=[2, 2])], {"x": IMAGE}, {"y": (FLOAT, (2, 4, 24, 20))}, {"k": w(3, 4, 2, 2)}),
+    "conv_transpose": (
+        [node("ConvTranspose", "x k", strides=[2, 2])],
+        {"x": IMAGE},
+        {"y": (FLOAT, (2, 4, 24, 20))},
+        {"k": w(3, 4, 2, 2)},
+    ),
     "batch_norm": ([node("BatchNormalization", "x s b m v")], {"x": IMAGE}, {"y": IMAGE}, NORM),
-    "max_pool": ([node("MaxPool", "x", kernel_shape=[2, 2], strides=[2, 2])], {"x": IMAGE}, {"y": (FLOAT, (2, 3, 6, 5))}, {}),
-    "average_pool": ([node("AveragePool", "x", kernel_shape=[3, 3], pads=[1, 1, 1, 1], count_include_pad=1)], {"x": IMAGE},
-                     {"y": IMAGE}, {}),
+    "max_pool": (
+        [node("MaxPool", "x", kernel_shape=[2, 2], strides=[2, 2])],
+        {"x": IMAGE},
+        {"y": (FLOAT, (2, 3, 6, 5))},
+        {},
+    ),
+    "average_pool": (
+        [node("AveragePool", "x", kernel_shape=[3, 3], pads=[1, 1, 1, 1], count_include_pad=1)],
+        {"x": IMAGE},
+        {"y": IMAGE},
+        {},
+    ),
     "global_average_pool": ([node("GlobalAveragePool", "x")], {"x": DYNAMIC}, {"y": (FLOAT, ("batch", 3, 1, 1))}, {}),
     "gemm": ([node("Gemm", "x d db")], {"x": ROWS}, {"y": (FLOAT, (4, 6))}, {"d": DENSE, "db": DENSE_B}),
-    "gemm_transposed": ([node("Gemm", "x d db", transB=1, alpha=0.5)], {"x": ROWS}, {"y": (FLOAT, (4, 6))},
-                        {"d": DENSE.T.copy(), "db": DENSE_B}),
+    "gemm_transposed": (
+        [node("Gemm", "x d db", transB=1, alpha=0.5)],
+        {"x": ROWS},
+        {"y": (FLOAT, (4, 6))},
+        {"d": DENSE.T.copy(), "db": DENSE_B},
+    ),
     "matmul": ([node("MatMul", "x d")], {"x": (FLOAT, (3, 4, 8))}, {"y": (FLOAT, (3, 4, 6))}, {"d": DENSE}),
     "relu": ([node("Relu", "x")], {"x": ROWS}, {"y": ROWS}, {}),
     "sigmoid": ([node("Sigmoid", "x")], {"x": ROWS}, {"y": ROWS}, {}),
@@ -74,44 +100,115 @@ MODELS = {
     "div": ([node("Div", "x c")], {"x": ROWS}, {"y": ROWS}, {"c": w(1, 8, low=0.5)}),
     "pow": ([node("Pow", "x c")], {"x": ROWS}, {"y": ROWS}, {"c": np.float32(2)}),
     "sqrt_of_square": ([node("Mul", "x x", "q"), node("Sqrt", "q")], {"x": ROWS}, {"y": ROWS}, {}),
-    "where": ([node("Greater", "x c", "g"), node("Where", "g x c")], {"x": ROWS}, {"y": ROWS}, {"c": np.zeros((1, 8), np.float32)}),
+    "where": (
+        [node("Greater", "x c", "g"), node("Where", "g x c")],
+        {"x": ROWS},
+        {"y": ROWS},
+        {"c": np.zeros((1, 8), np.float32)},
+    ),
     "reduce_mean": ([node("ReduceMean", "x", axes=[2, 3], keepdims=0)], {"x": IMAGE}, {"y": (FLOAT, (2, 3))}, {}),
     "reduce_sum": ([node("ReduceSum", "x a")], {"x": IMAGE}, {"y": (FLOAT, (2, 1, 12, 10))}, {"a": np.array([1])}),
     "reduce_max": ([node("ReduceMax", "x", axes=[1])], {"x": IMAGE}, {"y": (FLOAT, (2, 1, 12, 10))}, {}),
     "reshape": ([node("Reshape", "x s")], {"x": IMAGE}, {"y": (FLOAT, (2, 36, 10))}, {"s": np.array([0, -1, 10])}),
     "flatten_dynamic": ([node("Flatten", "x")], {"x": DYNAMIC}, {"y": (FLOAT, ("batch", 360))}, {}),
     "transpose": ([node("Transpose", "x", perm=[0, 2, 3, 1])], {"x": IMAGE}, {"y": (FLOAT, (2, 12, 10, 3))}, {}),
-    "concat": ([node("Relu", "x", "r"), node("Concat", "x r", axis=1)], {"x": IMAGE}, {"y": (FLOAT, (2, 6, 12, 10))}, {}),
-    "slice": ([node("Slice", "x a b ax st")], {"x": IMAGE}, {"y": (FLOAT, (2, 3, 5, 10))},
-              {"a": np.array([1]), "b": np.array([11]), "ax": np.array([2]), "st": np.array([2])}),
+    "concat": (
+        [node("Relu", "x", "r"), node("Concat", "x r", axis=1)],
+        {"x": IMAGE},
+        {"y": (FLOAT, (2, 6, 12, 10))},
+        {},
+    ),
+    "slice": (
+        [node("Slice", "x a b ax st")],
+        {"x": IMAGE},
+        {"y": (FLOAT, (2, 3, 5, 10))},
+        {"a": np.array([1]), "b": np.array([11]), "ax": np.array([2]), "st": np.array([2])},
+    ),
     "split": ([node("Split", "x", "p q", axis=3), node("Sub", "p q")], {"x": IMAGE}, {"y": (FLOAT, (2, 3, 12, 5))}, {}),
     "gather": ([node("Gather", "x i", axis=1)], {"x": IMAGE}, {"y": (FLOAT, (2, 2, 12, 10))}, {"i": np.array([2, 0])}),
     "embedding": ([node("Gather", "t x")], {"x": (INT32, (2, 5))}, {"y": (FLOAT, (2, 5, 6))}, {"t": DENSE}),
-    "squeeze_unsqueeze": ([node("Unsqueeze", "x a", "u"), node("Squeeze", "u a", "s"), node("Relu", "s")], {"x": ROWS}, {"y": ROWS},
-                          {"a": np.array([1])}),
+    "squeeze_unsqueeze": (
+        [node("Unsqueeze", "x a", "u"), node("Squeeze", "u a", "s"), node("Relu", "s")],
+        {"x": ROWS},
+        {"y": ROWS},
+        {"a": np.array([1])},
+    ),
     "expand": ([node("Expand", "x s")], {"x": (FLOAT, (4, 1))}, {"y": (FLOAT, (4, 8))}, {"s": np.array([4, 8])}),
-    "pad": ([node("Pad", "x p")], {"x": IMAGE}, {"y": (FLOAT, (2, 3, 14, 13))}, {"p": np.array([0, 0, 1, 1, 0, 0, 1, 2])}),
+    "pad": (
+        [node("Pad", "x p")],
+        {"x": IMAGE},
+        {"y": (FLOAT, (2, 3, 14, 13))},
+        {"p": np.array([0, 0, 1, 1, 0, 0, 1, 2])},
+    ),
     "cast": ([node("Cast", "x", to=INT32)], {"x": ROWS}, {"y": (INT32, (4, 8))}, {}),
     "identity": ([node("Identity", "x", "i"), node("Neg", "i")], {"x": ROWS}, {"y": ROWS}, {}),
-    "layer_norm": ([node("LayerNormalization", "x s b", axis=-1)], {"x": (FLOAT, (2, 5, 8))}, {"y": (FLOAT, (2, 5, 8))}, {"s": LN, "b": LNB}),
-    "resize": ([node("Resize", "x  sc".replace("  ", " none "), mode="nearest", nearest_mode="floor", coordinate_transformation_mode="asymmetric")],
-               {"x": IMAGE}, {"y": (FLOAT, (2, 3, 24, 20))}, {"sc": np.array([1, 1, 2, 2], np.float32)}),
-    "topk": ([node("TopK", "x k", "y i", axis=1)], {"x": ROWS}, {"y": (FLOAT, (4, 3)), "i": (INT64, (4, 3))}, {"k": np.array([3])}),
+    "layer_norm": (
+        [node("LayerNormalization", "x s b", axis=-1)],
+        {"x": (FLOAT, (2, 5, 8))},
+        {"y": (FLOAT, (2, 5, 8))},
+        {"s": LN, "b": LNB},
+    ),
+    "resize": (
+        [
+            node(
+                "Resize",
+                "x  sc".replace("  ", " none "),
+                mode="nearest",
+                nearest_mode="floor",
+                coordinate_transformation_mode="asymmetric",
+            )
+        ],
+        {"x": IMAGE},
+        {"y": (FLOAT, (2, 3, 24, 20))},
+        {"sc": np.array([1, 1, 2, 2], np.float32)},
+    ),
+    "topk": (
+        [node("TopK", "x k", "y i", axis=1)],
+        {"x": ROWS},
+        {"y": (FLOAT, (4, 3)), "i": (INT64, (4, 3))},
+        {"k": np.array([3])},
+    ),
     "arg_max": ([node("ArgMax", "x", axis=1, keepdims=0)], {"x": ROWS}, {"y": (INT64, (4,))}, {}),
     "einsum": ([node("Einsum", "x d", equation="ij,jk->ik")], {"x": ROWS}, {"y": (FLOAT, (4, 6))}, {"d": DENSE}),
-    "shape_arithmetic": ([node("Shape", "x", "s"), node("Gather", "s zero", "b"), node("Unsqueeze", "b zero1", "b1"),
-                          node("Concat", "b1 rest", "to", axis=0), node("Reshape", "x to")],
-                         {"x": DYNAMIC}, {"y": (FLOAT, ("batch", 36, 10))},
-                         {"zero": np.array(0), "zero1": np.array([0]), "rest": np.array([36, 10])}),
-    "constant_node": ([helper.make_node("Constant", [], ["c"], value=numpy_helper.from_array(w(1, 8))), node("Add", "x c")], {"x": ROWS},
-                      {"y": ROWS}, {}),
+    "shape_arithmetic": (
+        [
+            node("Shape", "x", "s"),
+            node("Gather", "s zero", "b"),
+            node("Unsqueeze", "b zero1", "b1"),
+            node("Concat", "b1 rest", "to", axis=0),
+            node("Reshape", "x to"),
+        ],
+        {"x": DYNAMIC},
+        {"y": (FLOAT, ("batch", 36, 10))},
+        {"zero": np.array(0), "zero1": np.array([0]), "rest": np.array([36, 10])},
+    ),
+    "constant_node": (
+        [helper.make_node("Constant", [], ["c"], value=numpy_helper.from_array(w(1, 8))), node("Add", "x c")],
+        {"x": ROWS},
+        {"y": ROWS},
+        {},
+    ),
     "two_outputs": ([node("Relu", "x", "y"), node("Neg", "y", "z")], {"x": ROWS}, {"y": ROWS, "z": ROWS}, {}),
     "two_inputs": ([node("Add", "x z")], {"x": ROWS, "z": ROWS}, {"y": ROWS}, {}),
-    "depth_to_space": ([node("DepthToSpace", "x", blocksize=2)], {"x": (FLOAT, (1, 8, 3, 4))}, {"y": (FLOAT, (1, 2, 6, 8))}, {}),
-    "instance_norm": ([node("InstanceNormalization", "x s b")], {"x": IMAGE}, {"y": IMAGE}, {"s": NORM["s"], "b": NORM["b"]}),
-    "qdq": ([node("QuantizeLinear", "x sc z", "q"), node("DequantizeLinear", "q sc z")], {"x": IMAGE}, {"y": IMAGE},
-            {"sc": np.float32(0.05), "z": np.int8(0)}),
-}  # fmt: skip
+    "depth_to_space": (
+        [node("DepthToSpace", "x", blocksize=2)],
+        {"x": (FLOAT, (1, 8, 3, 4))},
+        {"y": (FLOAT, (1, 2, 6, 8))},
+        {},
+    ),
+    "instance_norm": (
+        [node("InstanceNormalization", "x s b")],
+        {"x": IMAGE},
+        {"y": IMAGE},
+        {"s": NORM["s"], "b": NORM["b"]},
+    ),
+    "qdq": (
+        [node("QuantizeLinear", "x sc z", "q"), node("DequantizeLinear", "q sc z")],
+        {"x": IMAGE},
+        {"y": IMAGE},
+        {"sc": np.float32(0.05), "z": np.int8(0)},
+    ),
+}
 for _nodes, *_ in MODELS.values():
     for _node in _nodes:
         for _i, _name in enumerate(_node.input):
@@ -209,9 +306,14 @@ def test_weights_in_a_file_beside(tmp_path):
 
 def unsupported():
     graph = helper.make_graph(
-        [helper.make_node("Relu", ["x"], ["r"], name="fine"), helper.make_node("NoSuchOperation", ["r"], ["y"], name="strange")],
-        "g", [helper.make_tensor_value_info("x", FLOAT, (1, 3))], [helper.make_tensor_value_info("y", FLOAT, (1, 3))],
-    )  # fmt: skip
+        [
+            helper.make_node("Relu", ["x"], ["r"], name="fine"),
+            helper.make_node("NoSuchOperation", ["r"], ["y"], name="strange"),
+        ],
+        "g",
+        [helper.make_tensor_value_info("x", FLOAT, (1, 3))],
+        [helper.make_tensor_value_info("y", FLOAT, (1, 3))],
+    )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
 
 
@@ -223,8 +325,15 @@ def refused(name):
     if name == "missing_file":
         verdict = parser.parse_from_file("/no/such/folder/model.onnx")
     else:
-        verdict = parser.parse({"unsupported": unsupported(), "damaged": b"this is no ONNX" * 20, "cut": model(*MODELS["conv"])[:200]}[name])
-    errors = [{"code": str(e.code()), "desc": e.desc(), "node": e.node(), "str": str(e)} for e in map(parser.get_error, range(parser.num_errors))]
+        verdict = parser.parse(
+            {"unsupported": unsupported(), "damaged": b"this is no ONNX" * 20, "cut": model(*MODELS["conv"])[:200]}[
+                name
+            ]
+        )
+    errors = [
+        {"code": str(e.code()), "desc": e.desc(), "node": e.node(), "str": str(e)}
+        for e in map(parser.get_error, range(parser.num_errors))
+    ]
     tell("parser", name, verdict=verdict, errors=errors, records=log().records[mark:])
     return parser, verdict, errors_since(mark), has_errors(mark), net
 

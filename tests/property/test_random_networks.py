@@ -1,6 +1,7 @@
 """Random chains of layers with random static and dynamic shapes agree with a reference computed alongside.
 
-TRT_LESSONS_EXAMPLES says how many (60 unless set). The same networks every time. On a GPU the same test drives TensorRT.
+TRT_LESSONS_EXAMPLES says how many (60 unless set). The same networks every time. On a GPU the same test
+drives TensorRT.
 """
 
 from __future__ import annotations
@@ -62,7 +63,9 @@ class Chain:
         """Add a layer that `layer()` makes, and its reference."""
         with np.errstate(all="ignore"):
             arrays = [np.ascontiguousarray(reference(a), dtype=np.float32) for a in self.arrays]
-        if any(a.size == 0 or a.size > 200_000 or not np.isfinite(a).all() or np.abs(a).max() > LARGEST for a in arrays):
+        if any(
+            a.size == 0 or a.size > 200_000 or not np.isfinite(a).all() or np.abs(a).max() > LARGEST for a in arrays
+        ):
             return False
         self.tensor, self.arrays = layer().get_output(output), arrays
         self.earlier.append((self.tensor, arrays))
@@ -95,10 +98,14 @@ def convolution(c):
     kernel = c.weights(maps, channels // groups, height, width, low=-0.5, high=0.5)
     bias = c.weights(maps) if c.choose(0, 1) else None
     return c.apply(
-        lambda: with_attributes(c.net.add_convolution_nd(c.tensor, maps, (height, width), kernel, bias), stride_nd=stride,
-                                padding_nd=padding, num_groups=groups),
+        lambda: with_attributes(
+            c.net.add_convolution_nd(c.tensor, maps, (height, width), kernel, bias),
+            stride_nd=stride,
+            padding_nd=padding,
+            num_groups=groups,
+        ),
         lambda a: F.conv2d(t(a), t(kernel), None if bias is None else t(bias), stride, padding, groups=groups),
-    )  # fmt: skip
+    )
 
 
 def deconvolution(c):
@@ -107,7 +114,9 @@ def deconvolution(c):
     size, stride, maps = c.choose(1, 3), c.choose(1, 2), c.choose(1, 4)
     kernel = c.weights(c.arrays[0].shape[1], maps, size, size, low=-0.5, high=0.5)
     return c.apply(
-        lambda: with_attributes(c.net.add_deconvolution_nd(c.tensor, maps, (size, size), kernel, None), stride_nd=(stride, stride)),
+        lambda: with_attributes(
+            c.net.add_deconvolution_nd(c.tensor, maps, (size, size), kernel, None), stride_nd=(stride, stride)
+        ),
         lambda a: F.conv_transpose2d(t(a), t(kernel), stride=stride),
     )
 
@@ -120,18 +129,24 @@ def pooling(c):
         return False
     kind, reference = c.pick([("MAX", F.max_pool2d), ("AVERAGE", F.avg_pool2d)])
     return c.apply(
-        lambda: with_attributes(c.net.add_pooling_nd(c.tensor, getattr(trt.PoolingType, kind), window), stride_nd=stride),
+        lambda: with_attributes(
+            c.net.add_pooling_nd(c.tensor, getattr(trt.PoolingType, kind), window), stride_nd=stride
+        ),
         lambda a: reference(t(a), window, stride),
     )
 
 
 ACTIVATIONS = {
-    "RELU": ({}, F.relu), "SIGMOID": ({}, torch.sigmoid), "TANH": ({}, torch.tanh), "SOFTSIGN": ({}, F.softsign),
-    "LEAKY_RELU": ({"alpha": 0.1}, lambda x: F.leaky_relu(x, 0.1)), "ELU": ({"alpha": 1.0}, F.elu),
+    "RELU": ({}, F.relu),
+    "SIGMOID": ({}, torch.sigmoid),
+    "TANH": ({}, torch.tanh),
+    "SOFTSIGN": ({}, F.softsign),
+    "LEAKY_RELU": ({"alpha": 0.1}, lambda x: F.leaky_relu(x, 0.1)),
+    "ELU": ({"alpha": 1.0}, F.elu),
     "CLIP": ({"alpha": -1.0, "beta": 2.0}, lambda x: x.clamp(-1, 2)),
     "HARD_SIGMOID": ({"alpha": 0.2, "beta": 0.5}, lambda x: (0.2 * x + 0.5).clamp(0, 1)),
     "SOFTPLUS": ({"alpha": 1.0, "beta": 1.0}, F.softplus),
-}  # fmt: skip
+}
 
 
 def activation(c):
@@ -143,7 +158,15 @@ def activation(c):
     )
 
 
-UNARIES = {"ABS": np.abs, "NEG": np.negative, "SIN": np.sin, "COS": np.cos, "ATAN": np.arctan, "ASINH": np.arcsinh, "EXP": np.exp}
+UNARIES = {
+    "ABS": np.abs,
+    "NEG": np.negative,
+    "SIN": np.sin,
+    "COS": np.cos,
+    "ATAN": np.arctan,
+    "ASINH": np.arcsinh,
+    "EXP": np.exp,
+}
 
 
 def unary(c):
@@ -196,7 +219,9 @@ def reduction(c):
 
 def softmax(c):
     axis = c.choose(0, c.rank - 1)
-    return c.apply(lambda: with_attributes(c.net.add_softmax(c.tensor), axes=1 << axis), lambda a: torch.softmax(t(a), axis))
+    return c.apply(
+        lambda: with_attributes(c.net.add_softmax(c.tensor), axes=1 << axis), lambda a: torch.softmax(t(a), axis)
+    )
 
 
 def transpose(c):
@@ -252,7 +277,8 @@ def slice_part(c):
 def concatenation(c):
     axis = c.choose(0, c.rank - 1)
     return c.apply(
-        lambda: with_attributes(c.net.add_concatenation([c.tensor, c.tensor]), axis=axis), lambda a: np.concatenate([a, a], axis)
+        lambda: with_attributes(c.net.add_concatenation([c.tensor, c.tensor]), axis=axis),
+        lambda a: np.concatenate([a, a], axis),
     )
 
 
@@ -264,7 +290,9 @@ def matrix_product(c):
     stored = np.ascontiguousarray(matrix.swapaxes(-1, -2)) if turned else matrix
     KEPT.append(stored)
     ops = trt.MatrixOperation.NONE, trt.MatrixOperation.TRANSPOSE if turned else trt.MatrixOperation.NONE
-    return c.apply(lambda: c.net.add_matrix_multiply(c.tensor, ops[0], c.constant(stored), ops[1]), lambda a: a @ matrix)
+    return c.apply(
+        lambda: c.net.add_matrix_multiply(c.tensor, ops[0], c.constant(stored), ops[1]), lambda a: a @ matrix
+    )
 
 
 def scale(c):
@@ -285,9 +313,10 @@ def normalization(c):
     factor, shift = c.weights(*shape, low=0.5, high=1.5), c.weights(*shape)
     return c.apply(
         lambda: with_attributes(
-            c.net.add_normalization(c.tensor, c.constant(factor), c.constant(shift), 1 << (c.rank - 1)), epsilon=0.1),
+            c.net.add_normalization(c.tensor, c.constant(factor), c.constant(shift), 1 << (c.rank - 1)), epsilon=0.1
+        ),
         lambda a: F.layer_norm(t(a), (size,), t(factor.ravel()), t(shift.ravel()), 0.1),
-    )  # fmt: skip
+    )
 
 
 def largest(c):
@@ -298,7 +327,9 @@ def largest(c):
     kind = trt.TopKOperation.MAX if up else trt.TopKOperation.MIN
     return c.apply(
         lambda: c.net.add_topk(c.tensor, kind, k, 1 << axis),
-        lambda a: np.take(np.sort(a, axis)[(slice(None),) * axis + (slice(None, None, -1 if up else 1),)], range(k), axis),
+        lambda a: np.take(
+            np.sort(a, axis)[(slice(None),) * axis + (slice(None, None, -1 if up else 1),)], range(k), axis
+        ),
     )
 
 
@@ -331,10 +362,32 @@ def identity(c):
     return c.apply(lambda: c.net.add_identity(c.tensor), lambda a: a)
 
 
-STEPS = {f.__name__: f for f in (
-    convolution, deconvolution, pooling, activation, unary, with_constant, with_earlier, reduction, softmax, transpose, flatten,
-    split_axis, slice_part, concatenation, matrix_product, scale, normalization, largest, gather, select, identity,
-)}  # fmt: skip
+STEPS = {
+    f.__name__: f
+    for f in (
+        convolution,
+        deconvolution,
+        pooling,
+        activation,
+        unary,
+        with_constant,
+        with_earlier,
+        reduction,
+        softmax,
+        transpose,
+        flatten,
+        split_axis,
+        slice_part,
+        concatenation,
+        matrix_product,
+        scale,
+        normalization,
+        largest,
+        gather,
+        select,
+        identity,
+    )
+}
 
 
 def shapes(chance):
@@ -353,8 +406,14 @@ def counted():
     return Counter()
 
 
-@settings(max_examples=EXAMPLES, derandomize=True, deadline=None, database=None, phases=PHASES,
-          suppress_health_check=list(HealthCheck))  # fmt: skip
+@settings(
+    max_examples=EXAMPLES,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    phases=PHASES,
+    suppress_health_check=list(HealthCheck),
+)
 @given(seed=st.integers(0, 2**31), length=st.integers(1, 9))
 def test_random_network(seed, length):
     """Shapes and numbers at the smallest, usual and largest shape of the profile."""
@@ -372,7 +431,9 @@ def test_random_network(seed, length):
         if STEPS[name](chain):
             used.append(name)
     middle = chain.earlier[len(chain.earlier) // 2] if chance.random() < 0.3 else None  # a second output
-    wanted = {"y": (chain.tensor, chain.arrays)} | ({"middle": middle} if middle and middle[0] not in (x, chain.tensor) else {})
+    wanted = {"y": (chain.tensor, chain.arrays)} | (
+        {"middle": middle} if middle and middle[0] not in (x, chain.tensor) else {}
+    )
     for name, (tensor, _) in wanted.items():
         tensor.name = name
         net.mark_output(tensor)
