@@ -48,14 +48,15 @@ class Lowering:
 
     def __init__(self, network: INetworkDefinition) -> None:
         self.network = network
-        self.parts: list[Part] = []
+        self.parts: dict[int, Part] = {}  # by the layer's index
+        self.order: list[int] = []  # in which layers can run: one may use the output of a layer added after it
         self.types: dict[str, Known] = {}
         self.initializers: dict[str, TensorProto] = {}  # of parsed models
         self.opset, self.domains = OPSET, {}
 
     def invalidate(self, index: int) -> None:
         """Forget everything from the index-th layer on."""
-        del self.parts[index:]
+        self.parts = {i: part for i, part in self.parts.items() if i < index}
         if index == 0:
             self.types.clear()
 
@@ -64,14 +65,29 @@ class Lowering:
         layers = self.network._layers
         if len(self.parts) == len(layers) and (self.types or not layers):
             return
-        for layer in layers[len(self.parts) :]:
+        self._sort(layers)
+        for layer in (layers[i] for i in self.order if i not in self.parts):
             emit = Emit(self, layer)
             try:
                 WRITERS[layer._kind](layer, emit) if layer._node is None else emit.original(layer)
             except NetworkError as problem:
                 raise NetworkError(f"{layer._name}: {problem}") from None
-            self.parts.append(Part(emit.nodes, emit.constants))
+            self.parts[layer._index] = Part(emit.nodes, emit.constants)
         self._infer()
+
+    def _sort(self, layers: list[ILayer]) -> None:
+        order: dict[int, None] = {}
+
+        def visit(layer: ILayer) -> None:
+            for tensor in layer._tensors():
+                if tensor._producer is not None and tensor._producer._index not in order:
+                    visit(tensor._producer)
+            order[layer._index] = None
+
+        for layer in layers:
+            if layer._index not in order:
+                visit(layer)
+        self.order = list(order)
 
     def known(self, tensor: ITensor) -> Known:
         """Type and shape of a tensor whose layer is written already."""
@@ -82,12 +98,12 @@ class Lowering:
         return self.types.get(tensor._name, Known(None, None))
 
     def nodes(self) -> list[NodeProto]:
-        """All nodes, in the order of the layers."""
-        return [node for part in self.parts for node in part.nodes]
+        """All nodes, each behind those it needs."""
+        return [node for i in self.order if i in self.parts for node in self.parts[i].nodes]
 
     def constants(self) -> list[TensorProto]:
         """All constants the nodes use."""
-        own = [c for part in self.parts for c in part.constants]
+        own = [c for part in self.parts.values() for c in part.constants]
         return [*self.initializers.values(), *own]
 
     def model(self, outputs: Iterable[onnx.ValueInfoProto], *, light: bool = False) -> onnx.ModelProto:
@@ -112,7 +128,9 @@ class Lowering:
         model, reason = self.model([], light=True), ""
         for check in (True, False):
             try:
-                self._remember(onnx.shape_inference.infer_shapes(model, check_type=check, strict_mode=True, data_prop=True))
+                self._remember(
+                    onnx.shape_inference.infer_shapes(model, check_type=check, strict_mode=True, data_prop=True)
+                )
                 if check or any(k.dtype == E.DataType.BF16 for k in self.types.values()):
                     return
             except onnx.shape_inference.InferenceError as problem:
@@ -268,7 +286,12 @@ def _pool(layer: ILayer, e: Emit) -> None:
     if v["type"] == E.PoolingType.MAX:
         e.node("MaxPool", layer._inputs, **attrs)
     elif v["type"] == E.PoolingType.AVERAGE:
-        e.node("AveragePool", layer._inputs, count_include_pad=int(not v.get("average_count_excludes_padding", True)), **attrs)
+        e.node(
+            "AveragePool",
+            layer._inputs,
+            count_include_pad=int(not v.get("average_count_excludes_padding", True)),
+            **attrs,
+        )
     else:
         raise NetworkError("the interpreter has no MAX_AVERAGE_BLEND pooling")
 
@@ -307,7 +330,9 @@ def _gelu(x: ITensor, e: Emit, kind: str) -> None:
     else:
         cube = e.node("Mul", [e.node("Mul", [x, x], e.temp("x2")), x], e.temp("x3"))
         small = e.node("Mul", [cube, e.const(0.044715, "c", x)], e.temp("c"))
-        inner = e.node("Mul", [e.node("Add", [x, small], e.temp("s")), e.const(np.sqrt(2 / np.pi), "k", x)], e.temp("k"))
+        inner = e.node(
+            "Mul", [e.node("Add", [x, small], e.temp("s")), e.const(np.sqrt(2 / np.pi), "k", x)], e.temp("k")
+        )
         curve = e.node("Tanh", [inner], e.temp("tanh"))
     half = e.node("Mul", [x, e.const(0.5, "half", x)], e.temp("half"))
     e.node("Mul", [half, e.node("Add", [curve, e.const(1.0, "one", x)], e.temp("one"))])
@@ -358,7 +383,10 @@ def _elementwise(layer: ILayer, e: Emit) -> None:
         raise NetworkError(f"dimensions not compatible for elementwise: {a.shape} and {b.shape}")
     if op != "FLOOR_DIV":
         e.node(_ELEMENTWISE[op], layer._inputs)
-    elif a.dtype in (E.DataType.INT32, E.DataType.INT64):  # ONNX's Div cuts towards 0: take 1 off where a remainder has the other sign
+    elif a.dtype in (
+        E.DataType.INT32,
+        E.DataType.INT64,
+    ):  # ONNX's Div cuts towards 0: take 1 off where a remainder has the other sign
         rest = e.node("Mod", layer._inputs, e.temp("rest"))
         e.node("Div", [e.node("Sub", [layer._inputs[0], rest], e.temp("whole")), layer._inputs[1]])
     else:
@@ -391,7 +419,9 @@ def _topk(layer: ILayer, e: Emit) -> None:
     v = layer._values
     count = layer._inputs[1] if len(layer._inputs) > 1 else e.ints([v["k"]], "k")
     if len(layer._inputs) > 1:
-        count = e.node("Reshape", [e.node("Cast", [count], e.temp("k"), to=TensorProto.INT64), e.ints([1], "one")], e.temp("k"))
+        count = e.node(
+            "Reshape", [e.node("Cast", [count], e.temp("k"), to=TensorProto.INT64), e.ints([1], "one")], e.temp("k")
+        )
     indices = e.temp("indices")
     largest = int(v["op"] == E.TopKOperation.MAX)
     e.node("TopK", [layer._inputs[0], count], [e.last[0], indices], axis=_one_axis(layer), largest=largest)
@@ -406,6 +436,7 @@ def _shuffle(layer: ILayer, e: Emit) -> None:
     if len(layer._inputs) > 1:
         steps.append(("Reshape", [_as_int64(layer._inputs[1], e)], {}))
     elif "reshape_dims" in v:
+        _check_volume(e.known(x).shape, v["reshape_dims"])
         zero = {} if v.get("zero_is_placeholder", True) else {"allowzero": 1}
         steps.append(("Reshape", [e.ints(v["reshape_dims"], "shape")], zero))
     if "second_transpose" in v:
@@ -414,6 +445,11 @@ def _shuffle(layer: ILayer, e: Emit) -> None:
         x = e.node(op, [x, *more], e.temp("step"), **attrs)
     op, more, attrs = steps[-1] if steps else ("Identity", [], {})
     e.node(op, [x, *more], **attrs)
+
+
+def _check_volume(shape: Dims, wanted: Dims) -> None:
+    if -1 not in shape and not {0, -1} & set(wanted) and volume(shape) != volume(wanted):
+        raise NetworkError(f"reshape changes volume. Reshaping {list(shape)} to {list(wanted)}.")
 
 
 def _as_int64(x: object, e: Emit) -> str:
@@ -449,14 +485,22 @@ def _gather(layer: ILayer, e: Emit) -> None:
     v = layer._values
     mode = v["mode"].name
     if mode == "ND":
-        e.node("GatherND", [layer._inputs[0], _as_int64(layer._inputs[1], e)], batch_dims=v.get("num_elementwise_dims", 0))
+        e.node(
+            "GatherND", [layer._inputs[0], _as_int64(layer._inputs[1], e)], batch_dims=v.get("num_elementwise_dims", 0)
+        )
     else:
         e.node("Gather" if mode == "DEFAULT" else "GatherElements", layer._inputs, axis=v.get("axis", 0))
 
 
 def _resize(layer: ILayer, e: Emit) -> None:
     v, x = layer._values, layer._inputs[0]
-    shape = _as_int64(layer._inputs[1], e) if len(layer._inputs) > 1 else e.ints(v["shape"], "shape") if "shape" in v else None
+    shape = (
+        _as_int64(layer._inputs[1], e)
+        if len(layer._inputs) > 1
+        else e.ints(v["shape"], "shape")
+        if "shape" in v
+        else None
+    )
     scales = "" if shape else e.const(np.array(v["scales"], np.float32), "scales")
     coordinates = {"HALF_PIXEL": "half_pixel", "ALIGN_CORNERS": "align_corners", "ASYMMETRIC": "asymmetric"}
     rounding = {"FLOOR": "floor", "CEIL": "ceil", "HALF_UP": "round_prefer_ceil", "HALF_DOWN": "round_prefer_floor"}
@@ -476,7 +520,11 @@ def _scale(layer: ILayer, e: Emit) -> None:
         "CHANNEL": lambda: [-1 if i == v["channel_axis"] else 1 for i in range(len(shape))],
         "ELEMENTWISE": lambda: [1 if i < v["channel_axis"] else d for i, d in enumerate(shape)],
     }[v["mode"].name]()
-    steps = [(op, v[n].reshape(wide), n.upper()) for op, n in (("Mul", "scale"), ("Add", "shift"), ("Pow", "power")) if v[n] is not None]
+    steps = [
+        (op, v[n].reshape(wide), n.upper())
+        for op, n in (("Mul", "scale"), ("Add", "shift"), ("Pow", "power"))
+        if v[n] is not None
+    ]
     for op, array, hint in steps[:-1]:
         x = e.node(op, [x, e.const(array, hint)], e.temp(hint))
     if steps:
