@@ -1,10 +1,9 @@
 """The workbook's models: two trained on real digits, two with random weights for latency, and torchvision's.
 
 `digits` and `strips` are shipped, small and accurate. `resnet50` and `bert` are made on demand with seeded
-random
-weights: their speed is real, their answers mean nothing. `pretrained` fetches torchvision's weights where
-there is a network. Everything loads when first used: importing this room costs nothing. Introduced in lesson
-02.
+random weights: their speed is real, their answers mean nothing. `pretrained` fetches torchvision's weights
+where there is a network. Everything loads when first used: importing this room costs nothing. Introduced in
+lesson 02.
 """
 
 from __future__ import annotations

@@ -227,6 +227,10 @@ def tidy(model: onnx.ModelProto, graph_name: str) -> onnx.ModelProto:
     for initializer in model.graph.initializer:
         tensors[initializer.name] = initializer.name.lstrip("/").replace("/", ".")
     for node in model.graph.node:
+        for index, name in enumerate(node.input):
+            if name.startswith("onnx::"):  # folded weights: the exporter numbers them
+                tensors[name] = f"{node.name}.{'bias' if index == 2 else 'weight'}"
+    for node in model.graph.node:
         node.input[:] = [tensors.get(name, name) for name in node.input]
         node.output[:] = [tensors.get(name, name) for name in node.output]
     for initializer in model.graph.initializer:

@@ -4,9 +4,9 @@ A strip is 16 pixels high and 16 pixels wide for each digit. The digits come fro
 450 held-out pictures as in `digits`, drawn a little smaller or larger, with uneven gaps, sometimes touching.
 
 The network is convolutions over the picture, which leave one step every 4 pixels, then one self-attention
-layer
-over the steps, then eleven scores a step: ten digits and "nothing here". `decode` reads the steps from left
-to right, drops repeats, then drops the nothings. Background added on the right does not change the answer.
+layer over the steps, then eleven scores a step: ten digits and "nothing here". `decode` reads the steps from
+left to right, drops repeats, then drops the nothings. Background added on the right, up to the width of a longer
+strip, does not change the answer.
 
     python -m trt_lessons.models.strips --train
 
