@@ -27,8 +27,14 @@ ANSWERS = {
     "02.2": {
         "alternative": RUN.format(run="context.execute_v2([int(a), int(b)])", result="return list(out.argmax(1))"),
         "wrong": [
-            (RUN.format(run="context.execute_v2([int(a), int(b)])", result="return out"), "which of the ten is largest"),
-            (RUN.format(run="context.execute_v2([int(a), int(b)])", result="return out.argmax(0)"), "argmax along axis 1"),
+            (
+                RUN.format(run="context.execute_v2([int(a), int(b)])", result="return out"),
+                "which of the ten is largest",
+            ),
+            (
+                RUN.format(run="context.execute_v2([int(a), int(b)])", result="return out.argmax(0)"),
+                "argmax along axis 1",
+            ),
             (RUN.format(run="pass", result="return np.zeros(len(pictures), int)"), "did you wait?"),
         ],
     },
