@@ -4,7 +4,8 @@ RUN = """
 def classify(pictures):
     import numpy as np
     pictures = np.ascontiguousarray(pictures, np.float32)
-    context = session.engine.create_execution_context()
+    engine = report.engine()
+    context = engine.create_execution_context()
     context.set_input_shape("images", pictures.shape)
     out = cuda.pagelocked_zeros((len(pictures), 10), np.float32)
     a, b = cuda.mem_alloc(pictures.nbytes), cuda.mem_alloc(out.nbytes)
