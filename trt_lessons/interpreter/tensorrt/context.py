@@ -49,7 +49,11 @@ class IExecutionContext(Reporter):
         """Use another profile; the input shapes have to be set again."""
         if not 0 <= profile_index < self.engine.num_optimization_profiles:
             count = self.engine.num_optimization_profiles
-            self._fail(USAGE, "IExecutionContext::setOptimizationProfileAsync", f"profile {profile_index} is not in [0, {count - 1}]")
+            self._fail(
+                USAGE,
+                "IExecutionContext::setOptimizationProfileAsync",
+                f"profile {profile_index} is not in [0, {count - 1}]",
+            )
             return False
         if profile_index != self._profile:
             self._profile = profile_index
@@ -61,10 +65,16 @@ class IExecutionContext(Reporter):
         where, wanted = "IExecutionContext::setInputShape", Dims(shape)
         tensor = self.engine._io.get(name)
         if tensor is None or tensor["mode"] != "INPUT":
-            self._fail(USAGE, where, f"Given invalid tensor name: {name}. Get valid tensor names with getIOTensorName()")
+            self._fail(
+                USAGE, where, f"Given invalid tensor name: {name}. Get valid tensor names with getIOTensorName()"
+            )
             return False
         if len(wanted) != len(tensor["shape"]):
-            self._fail(USAGE, where, f"{name} has {len(tensor['shape'])} dimensions, the shape given has {len(wanted)}: {wanted}")
+            self._fail(
+                USAGE,
+                where,
+                f"{name} has {len(tensor['shape'])} dimensions, the shape given has {len(wanted)}: {wanted}",
+            )
             return False
         if any(n not in (-1, d) for n, d in zip(tensor["shape"], wanted, strict=True)):
             self._fail(USAGE, where, f"Static dimension mismatch while setting input shape for {name}. Set dimensions are {list(wanted)}. Expected dimensions are {tensor['shape']}.")  # fmt: skip

@@ -53,7 +53,9 @@ class ICudaEngine(Reporter):
         self._session: ort.InferenceSession | None = None
         if not self._missing:
             options = P.session_options(self._facts["level"], model)
-            self._session = ort.InferenceSession(data or model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+            self._session = ort.InferenceSession(
+                data or model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
         self._bounds = _data_dependent(model)
 
     name = property(lambda self: self._facts["name"])
@@ -81,7 +83,11 @@ class ICudaEngine(Reporter):
     def _tensor(self, name: str, where: str) -> dict | None:
         found = self._io.get(name)
         if found is None:
-            self._fail(USAGE, f"ICudaEngine::{where}", f"Given invalid tensor name: {name}. Get valid tensor names with getIOTensorName()")
+            self._fail(
+                USAGE,
+                f"ICudaEngine::{where}",
+                f"Given invalid tensor name: {name}. Get valid tensor names with getIOTensorName()",
+            )
         return found
 
     def get_tensor_name(self, index: int) -> str:
@@ -141,12 +147,18 @@ class ICudaEngine(Reporter):
         """What the engine is made of."""
         return EngineInspector(self)
 
-    def create_execution_context(self, strategy: E.ExecutionContextAllocationStrategy = E.ExecutionContextAllocationStrategy.STATIC) -> object:
+    def create_execution_context(
+        self, strategy: E.ExecutionContextAllocationStrategy = E.ExecutionContextAllocationStrategy.STATIC
+    ) -> object:
         """A state for running; several contexts of one engine share its weights."""
         from .context import IExecutionContext
 
         if self._missing:
-            self._fail(USAGE, "ICudaEngine::createExecutionContext", "the plan was built without its weights (STRIP_PLAN): refit it first")
+            self._fail(
+                USAGE,
+                "ICudaEngine::createExecutionContext",
+                "the plan was built without its weights (STRIP_PLAN): refit it first",
+            )
             return None
         return IExecutionContext(self)
 
@@ -189,7 +201,10 @@ class EngineInspector(Reporter):
         layers = [self._layer(i) for i in range(self._engine.num_layers)]
         if format == E.LayerInformationFormat.ONELINE:
             return "\n".join([f"Made by {P.ENGINE}", *(_line(layer) for layer in layers)])
-        io = [{"Name": t["name"], "Mode": t["mode"], "Datatype": t["dtype"], "Dimensions": t["shape"]} for t in self._engine._facts["io"]]
+        io = [
+            {"Name": t["name"], "Mode": t["mode"], "Datatype": t["dtype"], "Dimensions": t["shape"]}
+            for t in self._engine._facts["io"]
+        ]
         return json.dumps({"Layers": layers, "I/O Tensors": io, "Made by": P.ENGINE}, indent=1)
 
     def get_layer_information(self, layer_index: int, format: E.LayerInformationFormat) -> str:
@@ -200,13 +215,22 @@ class EngineInspector(Reporter):
     def _layer(self, index: int) -> dict | str:
         layer = self._engine._facts["layers"][index]
         verbosity = self._engine.profiling_verbosity
-        return {} if verbosity == E.ProfilingVerbosity.NONE else layer if verbosity == E.ProfilingVerbosity.DETAILED else layer["Name"]
+        return (
+            {}
+            if verbosity == E.ProfilingVerbosity.NONE
+            else layer
+            if verbosity == E.ProfilingVerbosity.DETAILED
+            else layer["Name"]
+        )
 
 
 def _line(layer: dict | str) -> str:
     if not isinstance(layer, dict):
         return layer
-    ends = [", ".join(f"{t['Name']}{t['Dimensions']}:{t['Datatype']}" for t in layer.get(side, ())) for side in ("Inputs", "Outputs")]
+    ends = [
+        ", ".join(f"{t['Name']}{t['Dimensions']}:{t['Datatype']}" for t in layer.get(side, ()))
+        for side in ("Inputs", "Outputs")
+    ]
     return f"{layer.get('LayerType', '')} {layer.get('Name', '')}: {ends[0]} -> {ends[1]}"
 
 
@@ -246,7 +270,9 @@ class Refitter(Reporter):
         name = next((n for n, pair in self._names().items() if pair == [layer_name, role.name]), None)
         return self.set_named_weights(name if name is not None else f"{layer_name} {role.name}", weights)
 
-    def set_named_weights(self, name: str, weights: Weights, location: E.TensorLocation = E.TensorLocation.HOST) -> bool:
+    def set_named_weights(
+        self, name: str, weights: Weights, location: E.TensorLocation = E.TensorLocation.HOST
+    ) -> bool:
         """New weights by name; False and an error where the name or the size is wrong."""
         old = next((c for c in self._engine._model.graph.initializer if c.name == name), None)
         array = as_array(weights)
@@ -254,7 +280,11 @@ class Refitter(Reporter):
             self._fail(USAGE, "IRefitter::setNamedWeights", f"there are no weights named {name}")
             return False
         if array is None or array.size != int(np.prod(old.dims)):
-            self._fail(USAGE, "IRefitter::setNamedWeights", f"{name} has {int(np.prod(old.dims))} weights, {0 if array is None else array.size} were given")
+            self._fail(
+                USAGE,
+                "IRefitter::setNamedWeights",
+                f"{name} has {int(np.prod(old.dims))} weights, {0 if array is None else array.size} were given",
+            )
             return False
         kind = onnx.helper.tensor_dtype_to_np_dtype(old.data_type)
         self._given[name] = numpy_helper.from_array(array.astype(kind).reshape(tuple(old.dims)), name)

@@ -93,9 +93,7 @@ ScaleMode = _make("ScaleMode", "UNIFORM CHANNEL ELEMENTWISE")
 MatrixOperation = _make("MatrixOperation", "NONE TRANSPOSE VECTOR")
 GatherMode = _make("GatherMode", "DEFAULT ELEMENT ND")
 InterpolationMode = _make("InterpolationMode", "NEAREST LINEAR CUBIC")
-ResizeCoordinateTransformation = _make(
-    "ResizeCoordinateTransformation", "ALIGN_CORNERS ASYMMETRIC HALF_PIXEL"
-)
+ResizeCoordinateTransformation = _make("ResizeCoordinateTransformation", "ALIGN_CORNERS ASYMMETRIC HALF_PIXEL")
 ResizeRoundMode = _make("ResizeRoundMode", "HALF_UP HALF_DOWN FLOOR CEIL")
 SampleMode = _make("SampleMode", "STRICT_BOUNDS WRAP CLAMP FILL REFLECT")
 LayerInformationFormat = _make("LayerInformationFormat", "ONELINE JSON")

@@ -13,6 +13,7 @@ from .types import Dims, as_array
 if TYPE_CHECKING:
     from .network import INetworkDefinition, ITensor
 
+
 def _dims(value: Any) -> Dims:
     return value if isinstance(value, Dims) else Dims(value)
 

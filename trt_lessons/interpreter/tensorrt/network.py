@@ -61,7 +61,9 @@ class ITensor:
     @dtype.setter
     def dtype(self, dtype: E.DataType) -> None:
         if self._producer is not None:
-            self._network._fail(USAGE, "ITensor::setType", f"{self._name}: a strongly typed network's types follow from its inputs")
+            self._network._fail(
+                USAGE, "ITensor::setType", f"{self._name}: a strongly typed network's types follow from its inputs"
+            )
             return
         self._dtype = dtype
         self._network._lowering.invalidate(0)
@@ -182,7 +184,9 @@ class INetworkDefinition(Reporter):
         self._layers.append(layer)
         return layer
 
-    def _with_kernel(self, kind: str, input: ITensor, maps: int, size: Dims, kernel: Weights, bias: Weights) -> L.ILayer:
+    def _with_kernel(
+        self, kind: str, input: ITensor, maps: int, size: Dims, kernel: Weights, bias: Weights
+    ) -> L.ILayer:
         n = len(Dims(size))
         ones, zeros = Dims([1] * n), Dims([0] * n)
         return self._add(kind, [input], {
@@ -206,7 +210,13 @@ class INetworkDefinition(Reporter):
         """Maximum or average over windows."""
         window = Dims(window_size)
         zeros = Dims([0] * len(window))
-        values = {"type": type, "window_size_nd": window, "stride_nd": window, "pre_padding": zeros, "post_padding": zeros}
+        values = {
+            "type": type,
+            "window_size_nd": window,
+            "stride_nd": window,
+            "pre_padding": zeros,
+            "post_padding": zeros,
+        }
         return self._add("POOLING", [input], values)
 
     def add_activation(self, input: ITensor, type: E.ActivationType) -> L.IActivationLayer:
@@ -324,7 +334,9 @@ class INetworkDefinition(Reporter):
 
     def add_padding_nd(self, input: ITensor, pre_padding: Dims, post_padding: Dims) -> L.IPaddingLayer:
         """Zeros around the last two dimensions."""
-        return self._add("PADDING", [input], {"pre_padding_nd": Dims(pre_padding), "post_padding_nd": Dims(post_padding)})
+        return self._add(
+            "PADDING", [input], {"pre_padding_nd": Dims(pre_padding), "post_padding_nd": Dims(post_padding)}
+        )
 
     def add_parametric_relu(self, input: ITensor, slopes: ITensor) -> L.IParametricReLULayer:
         """x where x > 0, x * slope elsewhere."""
