@@ -24,6 +24,7 @@ from trt_lessons import backend, compat
 ROOT = Path(__file__).parents[2]
 trt, cuda = backend.trt, backend.cuda
 ON_GPU = backend.is_gpu()
+SHARED_PROFILES = compat.version() >= (9, 0)  # 8.x: a profile serves one context; a second one gets none and may crash
 INT_SHAPES = compat.version()[0] < 10  # shapes and indices are INT32 before TensorRT 10
 Profile = dict[str, tuple]
 
@@ -106,6 +107,12 @@ def trt_type(kind: Any) -> Any:
     return getattr(trt.DataType, names[np.dtype(kind).name])
 
 
+def declare(tensor: Any, kind: Any) -> None:
+    """Before TensorRT 10 a network's output is FLOAT unless declared, and whole numbers or truths do not fit that."""
+    if compat.version()[0] < 10 and np.dtype(kind).kind in "iub":
+        tensor.dtype = trt.DataType.BOOL if np.dtype(kind).kind == "b" else trt.DataType.INT32
+
+
 def names_of(engine: Any) -> tuple[list[str], list[str]]:
     """Names of inputs and of outputs, in the engine's order."""
     names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
@@ -184,12 +191,16 @@ class Case:
         """Put the case into a network, all its names starting with the case's id."""
         tensors = {n: net.add_input(f"{self.id}.{n}", trt_type(a.dtype), a.shape) for n, a in self.inputs.items()}
         made = self.define(net, **tensors)
-        outputs = made if isinstance(made, (list, tuple)) else [made]
-        for i, tensor in enumerate(outputs):
+        outputs, mark = made if isinstance(made, (list, tuple)) else [made], len(log().records)
+        for i, (tensor, wanted) in enumerate(zip(outputs, self.wanted, strict=True)):
             tensor.name = f"{self.id}.out{i}"
             net.mark_output(tensor)
+            declare(tensor, wanted.dtype)
         self.names = [t.name for t in outputs]
-        self.network_shapes = [tuple(t.shape) for t in outputs]
+        try:
+            self.network_shapes = [tuple(t.shape) for t in outputs]
+        except ValueError:
+            raise AssertionError(f"no shape: {log().since(mark)}") from None
 
 
 class Bundle:

@@ -55,7 +55,10 @@ def heavy(kind="fp32", batch=8):
 
 
 def quantized():
-    """A convolution with Q/DQ pairs on both inputs: x[8, 32, 16, 16] to y[8, 32, 16, 16]."""
+    """A convolution with Q/DQ pairs on both inputs: x[8, 32, 16, 16] to y[8, 32, 16, 16].
+
+    Its kernel is a tensor, so `kernel_shape` has to be written out: 8.6's parser does not work it out.
+    """
     rng = np.random.default_rng(1)
     arrays = {
         "kernel": (rng.standard_normal((32, 32, 3, 3)) * 0.3).astype(np.float32),
@@ -69,7 +72,7 @@ def quantized():
         helper.make_node("DequantizeLinear", ["xq", "s_x", "zero"], ["xd"], name="dq"),
         helper.make_node("QuantizeLinear", ["kernel", "s_w", "zero"], ["wq"], name="q_w"),
         helper.make_node("DequantizeLinear", ["wq", "s_w", "zero"], ["wd"], name="dq_w"),
-        helper.make_node("Conv", ["xd", "wd"], ["y"], name="conv", pads=[1, 1, 1, 1]),
+        helper.make_node("Conv", ["xd", "wd"], ["y"], name="conv", pads=[1, 1, 1, 1], kernel_shape=[3, 3]),
     ]
     return _model(nodes, TensorProto.FLOAT, [8, 32, 16, 16], [8, 32, 16, 16], weights)
 

@@ -18,7 +18,20 @@ from onnx import TensorProto, helper
 
 from trt_lessons import compat
 
-from .networks import builder, config, cuda, engine_of, log, network, numbers, runtime, stream, tell, trt
+from .networks import (
+    SHARED_PROFILES,
+    builder,
+    config,
+    cuda,
+    engine_of,
+    log,
+    network,
+    numbers,
+    runtime,
+    stream,
+    tell,
+    trt,
+)
 
 KERNEL = numbers(8, 3, 3, 3)
 
@@ -104,7 +117,7 @@ MISTAKES: dict[str, Mistake] = {
         """,
         "False",
         ERROR,
-        r"Error Code 3.*[Aa]ddress",
+        r"Error Code 3.*allocator",
     ),
     "run before the shape is set": Mistake(
         """
@@ -156,7 +169,7 @@ MISTAKES: dict[str, Mistake] = {
         """,
         "None",
         ERROR,
-        r"same.*type",
+        r"Error Code 4.*incompatible input types Float and Int32",
     ),
     "shapes that do not fit in a sum": Mistake(
         """
@@ -176,7 +189,7 @@ MISTAKES: dict[str, Mistake] = {
         """,
         "ValueError|TypeError",
         None,
-        r"float64",
+        r"Could not implicitly convert NumPy data type",
     ),
     "a profile that does not exist": Mistake(
         """
@@ -187,27 +200,107 @@ MISTAKES: dict[str, Mistake] = {
         ERROR,
         r"Error Code 3.*[Pp]rofile",
     ),
+    "min above opt": Mistake(
+        """
+        profile = builder.create_optimization_profile()
+        profile.set_shape("x", (4, 3), (2, 3), (8, 3))
+        verdict = config.add_optimization_profile(profile)
+        """,
+        "-1",
+        ERROR,
+        r"MIN<=OPT<=MAX",
+    ),
+    "a profile without the input": Mistake(
+        """
+        x = network.add_input("x", trt.float32, (-1, 3))
+        network.mark_output(network.add_activation(x, trt.ActivationType.RELU).get_output(0))
+        config.add_optimization_profile(builder.create_optimization_profile())
+        verdict = builder.build_serialized_network(network, config)
+        """,
+        "None",
+        ERROR,
+        r"Error Code 4.*dynamic input is missing dimensions in profile 0",
+    ),
+    "a layer past the end": Mistake(
+        """
+        verdict = network.get_layer(99)
+        """,
+        "None",
+        ERROR,
+        r"_M_range_check",
+    ),
+    "an input past the end": Mistake(
+        """
+        verdict = network.get_input(9)
+        """,
+        "None",
+        ERROR,
+        r"Error Code 3.*getNbInputs",
+    ),
+    "a tensor name past the end": Mistake(
+        """
+        verdict = engine.get_tensor_name(99)
+        """,
+        "None",
+        ERROR,
+        r"Error Code 3.*invalid index 99",
+    ),
+    "the range of a profile that does not exist": Mistake(
+        """
+        verdict = engine.get_tensor_profile_shape("x", 9)
+        """,
+        re.escape("[(0), (0), (0)]"),
+        ERROR,
+        r"Error Code 3.*getNbOptimizationProfiles",
+    ),
+    "float64 numbers in a layer": Mistake(
+        """
+        verdict = network.add_constant((3,), np.ones(3))
+        """,
+        "TypeError",
+        None,
+        r"incompatible function arguments",
+    ),
+    "too few numbers for a constant": Mistake(
+        """
+        verdict = network.add_constant((5,), np.ones(3, np.float32)).get_output(0).shape
+        """,
+        re.escape("(5,)"),
+        ERROR,
+        r"constant weights has count 3 but 5 was expected",
+    ),
+    "two inputs of one name": Mistake(
+        """
+        a = network.add_input("x", trt.float32, (2, 3))
+        verdict = network.add_input("x", trt.float32, (2, 3))
+        """,
+        "None",
+        ERROR,
+        r"Error Code 3.*inName != knownInput->getName\(\)",
+    ),
+    "an input as an output": Mistake(
+        """
+        network.mark_output(network.add_input("x", trt.float32, (2, 3)))
+        verdict = builder.build_serialized_network(network, config)
+        """,
+        "None",
+        ERROR,
+        r"Error Code 4.*cannot be both input and output",
+    ),
+    "refit what was not built for it": Mistake(
+        """
+        verdict = trt.Refitter(engine, log)
+        """,
+        "TypeError",
+        None,
+        r"factory function returned nullptr",
+    ),
 }
+# 8.6 ends the whole process: never tried there.
+CRASHES = {"a profile that does not exist": (9, 0)}  # the first version that survives it
 
 # Only written down with TRT_LESSONS_DUMP: what these do differs by version, or is not known yet.
 WATCHED: dict[str, str] = {
-    "two inputs of one name": """
-        a = network.add_input("x", trt.float32, (2, 3))
-        b = network.add_input("x", trt.float32, (2, 3))
-        verdict = b is None
-        """,
-    "min above opt": """
-        profile = builder.create_optimization_profile()
-        verdict = profile.set_shape("x", (4, 3), (2, 3), (1, 3))
-        """,
-    "min above opt, added": """
-        profile = builder.create_optimization_profile()
-        try:
-            profile.set_shape("x", (4, 3), (2, 3), (1, 3))
-        except ValueError:
-            pass
-        verdict = config.add_optimization_profile(profile)
-        """,
     "an empty profile": """
         verdict = config.add_optimization_profile(builder.create_optimization_profile())
         """,
@@ -220,9 +313,6 @@ WATCHED: dict[str, str] = {
     "profile shape of an unknown tensor": """
         verdict = engine.get_tensor_profile_shape("nothing", 0)
         """,
-    "profile shape of a profile that does not exist": """
-        verdict = engine.get_tensor_profile_shape("x", 9)
-        """,
     "profile shape of an output": """
         verdict = engine.get_tensor_profile_shape("y", 0)
         """,
@@ -234,14 +324,8 @@ WATCHED: dict[str, str] = {
         context = engine.create_execution_context()
         verdict = context.get_max_output_size("y")
         """,
-    "tensor name past the end": """
-        verdict = engine.get_tensor_name(99)
-        """,
     "weights not contiguous": """
         verdict = trt.Weights(np.ones((4, 4), np.float32)[:, ::2])
-        """,
-    "refit what was not built for it": """
-        verdict = trt.Refitter(engine, log)
         """,
     "flags of another version": """
         verdict = hasattr(trt.BuilderFlag, "FP16"), hasattr(trt, "int64"), config.get_tactic_sources()
@@ -294,11 +378,6 @@ WATCHED: dict[str, str] = {
         network.mark_output(layer.get_output(0))
         verdict = builder.build_serialized_network(network, config)
         """,
-    "an input as an output": """
-        x = network.add_input("x", trt.float32, (2, 3))
-        network.mark_output(x)
-        verdict = builder.build_serialized_network(network, config)
-        """,
     "an unused input": """
         x = network.add_input("x", trt.float32, (2, 3))
         network.add_input("unused", trt.float32, (2, 3))
@@ -347,7 +426,7 @@ def tried(name, cell):
         "log": log(),
         "builder": builder(),
         "runtime": runtime(),
-        "engine": engine(),
+        "engine": engine() if SHARED_PROFILES else runtime().deserialize_cuda_engine(engine().serialize()),
         "stream": stream(),
         "strange_model": strange_model(),
         "kernel": KERNEL,
@@ -372,6 +451,8 @@ def tried(name, cell):
 def test_mistake(name):
     """Verdict, severity and class of the text."""
     row = MISTAKES[name]
+    if compat.version() < CRASHES.get(name, (0, 0)):
+        pytest.skip(f"TensorRT {trt.__version__} ends the process here")
     verdict, raised, records = tried(name, row.cell)
     assert re.fullmatch(row.verdict, verdict), (verdict, raised, records)
     if row.severity is None:

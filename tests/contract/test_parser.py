@@ -16,7 +16,9 @@ from .networks import close, engine_of, errors_since, has_errors, log, names_of,
 
 FLOAT, INT32, INT64, HALF = TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64, TensorProto.FLOAT16
 DIFFERS = {
-    "missing_file_is_in_the_error_list": "8.6 logs a missing file, but may leave the error list empty",
+    "missing_file_is_in_the_error_list": "8.6 logs a missing file, but leaves the error list empty",
+    "damaged_is_in_the_log": "8.6 puts bytes that are no model into the error list only",
+    "cut_is_in_the_log": "8.6 puts bytes that are no whole model into the error list only",
 }
 
 
@@ -326,9 +328,7 @@ def refused(name):
         verdict = parser.parse_from_file("/no/such/folder/model.onnx")
     else:
         verdict = parser.parse(
-            {"unsupported": unsupported(), "damaged": b"this is no ONNX" * 20, "cut": model(*MODELS["conv"])[:200]}[
-                name
-            ]
+            {"unsupported": unsupported(), "damaged": b"\xff" * 300, "cut": model(*MODELS["conv"])[:200]}[name]
         )
     errors = [
         {"code": str(e.code()), "desc": e.desc(), "node": e.node(), "str": str(e)}
@@ -347,8 +347,11 @@ def test_refused(name):
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_refused_in_the_log(name):
+def test_refused_in_the_log(name, request):
     """An error line says why."""
+    key = f"{name}_is_in_the_log"
+    if key in DIFFERS and compat.version() == (8, 6):
+        request.applymarker(pytest.mark.xfail(reason=DIFFERS[key], strict=False))
     assert refused(name)[3]
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 
 import numpy as np
 import pytest
 
-from trt_lessons import backend, errors
+from trt_lessons import backend, compat, errors
 from trt_lessons.session import Session, pinned
 
 WEIGHTS = (np.arange(32, dtype=np.float32).reshape(8, 4) - 16) / 8
@@ -363,6 +364,10 @@ def test_a_session_in_another_thread(plans):
     close(outcome[0], x_of(3) @ WEIGHTS)
 
 
+@pytest.mark.skipif(
+    backend.is_gpu() and os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1") != "1",
+    reason="other test processes use the GPU's memory too: run it alone",
+)
 def test_fifty_sessions_leave_no_memory_behind(cuda, plans):
     def use():
         with Session(plans["linear"]) as session:
@@ -386,11 +391,16 @@ def where_not_zero(network) -> None:
     output = network.add_non_zero(x).get_output(0)
     output.name = "where"
     network.mark_output(output)
+    if compat.version()[0] < 10:
+        output.dtype = trt.int32
 
 
 @pytest.fixture
 def finder(bench):
-    with Session(bench.engine(where_not_zero)) as session:
+    engine = bench.engine(where_not_zero)
+    if compat.version() == (8, 6) and engine.create_execution_context() is None:
+        pytest.xfail(f"8.6.0 may make no context for add_non_zero on Hopper: {bench.log.errors}")
+    with Session(engine) as session:
         yield session
 
 

@@ -262,9 +262,7 @@ def _handle(stream: Stream | None) -> int:
     if stream is None:
         return 0
     if not isinstance(stream, Stream):
-        raise TypeError(
-            f"expected a cuda.Stream or None, got {type(stream).__name__}; pass the Stream, not its handle"
-        )
+        raise TypeError(f"expected a cuda.Stream or None, got {type(stream).__name__}; pass the Stream, not its handle")
     return stream.handle
 
 
@@ -367,9 +365,7 @@ def mem_alloc(bytes: int) -> DeviceAllocation:  # PyCUDA's parameter name
     """Allocate device memory. It holds 0xCD everywhere until something is copied there."""
     _need_context("cuMemAlloc")
     if isinstance(bytes, bool) or not isinstance(bytes, int):
-        raise TypeError(
-            f"mem_alloc takes a number of bytes as a Python int, got {type(bytes).__name__}; use int(...)"
-        )
+        raise TypeError(f"mem_alloc takes a number of bytes as a Python int, got {type(bytes).__name__}; use int(...)")
     if bytes < 0:
         raise OverflowError("mem_alloc takes a number of bytes, got a negative one")
     return DeviceAllocation(bytes)
@@ -425,9 +421,7 @@ def _host_bytes(array: Any, writable: bool) -> np.ndarray:
     try:
         memory = memoryview(array)
     except TypeError:
-        raise TypeError(
-            f"expected an array or another buffer in host memory, got {type(array).__name__}"
-        ) from None
+        raise TypeError(f"expected an array or another buffer in host memory, got {type(array).__name__}") from None
     if writable and memory.readonly:
         raise ValueError("buffer source array is read-only")
     if not memory.contiguous:

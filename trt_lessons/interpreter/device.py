@@ -175,9 +175,7 @@ def free(address: int, call: str = "cuMemFree") -> None:
         if block is None or block.address != address:
             raise error(call, "cudaErrorInvalidValue", f"{address:#x} is not the start of an allocation")
         if block.data is None:
-            raise error(
-                call, "cudaErrorInvalidValue", f"the memory at {address:#x} was freed before (a double free)"
-            )
+            raise error(call, "cudaErrorInvalidValue", f"the memory at {address:#x} was freed before (a double free)")
         try:
             _drain_all()
         finally:
@@ -265,9 +263,7 @@ def view(address: int, nbytes: int, call: str = "cuMemcpy") -> np.ndarray:
                 return block.data[start : start + nbytes]
         elif (host := _pinned_view(address, nbytes)) is not None:
             return host
-        raise error(
-            call, "cudaErrorInvalidValue", f"illegal memory access: {_why_not(address, nbytes, block)}"
-        )
+        raise error(call, "cudaErrorInvalidValue", f"illegal memory access: {_why_not(address, nbytes, block)}")
 
 
 def _why_not(address: int, nbytes: int, block: Block | None) -> str:
@@ -346,9 +342,7 @@ def synchronize(queue: Queue | None = None, call: str = "cuStreamSynchronize") -
         _raise_late()
         if queue is None:
             for capture in _captures():
-                raise capture.invalidate(
-                    call, "cudaErrorStreamCaptureUnsupported", "a stream is being captured"
-                )
+                raise capture.invalidate(call, "cudaErrorStreamCaptureUnsupported", "a stream is being captured")
             _drain_all()
             return
         _forbid_captured(queue, call)
@@ -494,9 +488,7 @@ def elapsed_ms(start: EventState, end: EventState, call: str = "cuEventElapsedTi
     """Milliseconds from `start` to `end`, both recorded with timing and both reached."""
     for event in (start, end):
         if not event.timing:
-            raise error(
-                call, "cudaErrorInvalidResourceHandle", "an event was made with event_flags.DISABLE_TIMING"
-            )
+            raise error(call, "cudaErrorInvalidResourceHandle", "an event was made with event_flags.DISABLE_TIMING")
         if event.mark is None:
             raise error(call, "cudaErrorInvalidResourceHandle", "an event was never recorded")
     for event in (start, end):
@@ -556,9 +548,7 @@ class Capture:
             raise error(call, "cudaErrorCapturedEvent", "the event belongs to a capture that has ended")
         self.check(call)
         if queue.capture not in (None, self):
-            raise self.invalidate(
-                call, "cudaErrorStreamCaptureMerge", "both streams are in captures of their own"
-            )
+            raise self.invalidate(call, "cudaErrorStreamCaptureMerge", "both streams are in captures of their own")
         queue.capture = self
         self.queues.add(queue)
         self.unjoined.discard(source)
@@ -573,9 +563,7 @@ def _captures() -> list[Capture]:
 def forbid_while_capturing(call: str) -> None:
     """Refuse a call that CUDA calls unsafe while a capture of this mode is under way."""
     for capture in _captures():
-        if capture.mode == "global" or (
-            capture.mode == "thread-local" and capture.thread == threading.get_ident()
-        ):
+        if capture.mode == "global" or (capture.mode == "thread-local" and capture.thread == threading.get_ident()):
             raise capture.invalidate(
                 call,
                 "cudaErrorStreamCaptureUnsupported",
@@ -623,9 +611,7 @@ def end_capture(handle: int, call: str = "cudaStreamEndCapture") -> Graph:
         if capture is None:
             raise error(call, "cudaErrorIllegalState", "this stream is not being captured")
         if capture.origin is not queue:
-            raise capture.invalidate(
-                call, "cudaErrorStreamCaptureUnmatched", "end it in the stream where it began"
-            )
+            raise capture.invalidate(call, "cudaErrorStreamCaptureUnmatched", "end it in the stream where it began")
         if capture.mode != "relaxed" and capture.thread != threading.get_ident():
             raise error(call, "cudaErrorStreamCaptureWrongThread", "end it in the thread where it began")
         for member in capture.queues:

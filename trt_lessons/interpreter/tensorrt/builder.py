@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 
 from . import enums as E
 from . import plan as P
-from .callbacks import INTERNAL, USAGE, IHostMemory, ILogger, IProgressMonitor, Reporter
+from .callbacks import INTERNAL, SERIALIZATION, USAGE, IHostMemory, ILogger, IProgressMonitor, Reporter
 from .layers import weights_of
 from .lowering import NetworkError
 from .network import INetworkDefinition
@@ -24,26 +24,25 @@ _PHASES = ("checking the network", "writing the graph", "fusing layers", "packin
 class IOptimizationProfile:
     """For each dynamic input the smallest, the most frequent and the largest shape."""
 
-    def __init__(self) -> None:
+    def __init__(self, logger: ILogger) -> None:
         self._shapes: dict[str, tuple[Dims, Dims, Dims]] = {}
-        self.extra_memory_target = 1.0
+        self.extra_memory_target, self._logger = 1.0, logger
 
     def set_shape(self, input: str, min: Dims, opt: Dims, max: Dims) -> None:
-        """The range of one input; ValueError where min <= opt <= max does not hold."""
-        shapes = Dims(min), Dims(opt), Dims(max)
-        same_rank = len({len(s) for s in shapes}) == 1
-        if not same_rank or any(not 0 <= a <= b <= c for a, b, c in zip(*shapes, strict=False)):
-            raise ValueError(
-                f"Shape provided for min is inconsistent with other shapes: min {min}, opt {opt}, max {max}"
-            )
-        self._shapes[input] = shapes
+        """The range of one input. Nothing is checked here: adding the profile to a config and the build do that."""
+        self._shapes[input] = Dims(min), Dims(opt), Dims(max)
 
     def get_shape(self, input: str) -> list[Dims]:
-        """[min, opt, max] of an input, an empty list where none was set."""
+        """[min, opt, max] of an input; an empty list and an error where none was set."""
+        if input not in self._shapes:
+            self._logger.log(E.Severity.ERROR, f"Cannot get dimensions for input: {input}. Input is not present in this OptimizationProfile")  # fmt: skip
         return list(self._shapes.get(input, ()))
 
     def __bool__(self) -> bool:
-        return bool(self._shapes)
+        return all(
+            len({len(s) for s in shapes}) == 1 and all(0 <= a <= b <= c for a, b, c in zip(*shapes, strict=True))
+            for shapes in self._shapes.values()
+        )
 
 
 class ITimingCache:
@@ -52,6 +51,7 @@ class ITimingCache:
     _MAGIC = b"TRTL-TIMING"
 
     def __init__(self, data: bytes = b"") -> None:
+        self._usable = True
         self._seen: set[str] = set(json.loads(bytes(data)[len(self._MAGIC) :])) if data else set()
 
     def serialize(self) -> IHostMemory:
@@ -117,11 +117,10 @@ class IBuilderConfig(Reporter):
         return self._pools.get(pool, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
 
     def add_optimization_profile(self, profile: IOptimizationProfile) -> int:
-        """The new profile's index; -1 and an error for an empty one."""
+        """The new profile's index; -1 and an error where min <= opt <= max does not hold."""
         if not profile:
-            self._fail(
-                USAGE, "IBuilderConfig::addOptimizationProfile", "the profile has no shapes: call set_shape first"
-            )
+            self._say(E.Severity.ERROR, "Specified optimization profiles must satisfy MIN<=OPT<=MAX.")
+            self._fail(USAGE, "addOptimizationProfile", "Parameter check failed, condition: profile->isValid()")
             return -1
         self._profiles.append(profile)
         return len(self._profiles) - 1
@@ -136,19 +135,20 @@ class IBuilderConfig(Reporter):
         return self._tactics
 
     def create_timing_cache(self, serialized_timing_cache: bytes) -> ITimingCache | None:
-        """A cache from bytes, or an empty one from b""; None and an error for anything else."""
+        """A cache from bytes, or an empty one from b""; an error and a cache of no use for anything else."""
         data = bytes(serialized_timing_cache)
-        if data and not data.startswith(ITimingCache._MAGIC):
-            self._fail(
-                USAGE, "IBuilderConfig::createTimingCache", "these bytes are not a timing cache of the interpreter"
-            )
-            return None
-        return ITimingCache(data)
+        if not data or data.startswith(ITimingCache._MAGIC):
+            return ITimingCache(data)
+        self._fail(SERIALIZATION, "createTimingCache", "Magic tag does not match")
+        self._say(E.Severity.ERROR, "The timing cache will not be used!")
+        cache = ITimingCache()
+        cache._usable = False
+        return cache
 
     def set_timing_cache(self, cache: ITimingCache, ignore_mismatch: bool) -> bool:
-        """Use a cache in the next build."""
-        self._timing_cache = cache
-        return True
+        """Use a cache in the next build; False for one made from other bytes."""
+        self._timing_cache = cache if cache._usable else None
+        return cache._usable
 
     def get_timing_cache(self) -> ITimingCache | None:
         """The cache in use."""
@@ -186,7 +186,7 @@ class Builder(Reporter):
 
     def create_optimization_profile(self) -> IOptimizationProfile:
         """An empty profile."""
-        return IOptimizationProfile()
+        return IOptimizationProfile(self.logger)
 
     def is_network_supported(self, network: INetworkDefinition, config: IBuilderConfig) -> bool:
         """Whether the network can be built: the checks of a build, without one."""
@@ -224,21 +224,14 @@ class Builder(Reporter):
         """What stands against building: kind of error, where, and the words; None when nothing does."""
         if not network._outputs:
             return INTERNAL, "IBuilder::buildSerializedNetwork", "Network must have at least one output"
-        dynamic = [t for t in network._inputs if -1 in t._shape]
-        if dynamic and not config._profiles:
-            return (INTERNAL, "IBuilder::buildSerializedNetwork", "Network has dynamic or shape inputs, but no optimization profile has been defined")  # fmt: skip
+        where = "IBuilder::buildSerializedNetwork"
+        if any(-1 in t._shape for t in network._inputs) and not config._profiles:
+            return INTERNAL, where, "Network has dynamic or shape inputs, but no optimization profile has been defined."
         for number, profile in enumerate(config._profiles):
-            for t in dynamic:
-                reason = _misfit(t._shape, profile.get_shape(t._name))
-                if reason:
-                    return INTERNAL, "IBuilder::buildSerializedNetwork", f"profile {number}, input {t._name}: {reason}"
             for t in network._inputs:
-                ranges = profile.get_shape(t._name)
-                if t not in dynamic and any(tuple(shape) != tuple(t._shape) for shape in ranges):
-                    return INTERNAL, "IBuilder::buildSerializedNetwork", f"profile {number}, input {t._name}: its shape is fixed, expected min=opt=max={t._shape}"  # fmt: skip
-            unknown = set(profile._shapes) - {t._name for t in network._inputs}
-            if unknown:
-                return INTERNAL, "IBuilder::buildSerializedNetwork", f"profile {number} has shapes for {sorted(unknown)}, which are no inputs of the network"  # fmt: skip
+                reason = _misfit(t._shape, profile._shapes.get(t._name), number)
+                if reason:
+                    return INTERNAL, where, f"{t._name}: {reason}"
         try:
             network._lowering.update()
         except NetworkError as problem:
@@ -274,7 +267,8 @@ class Builder(Reporter):
         options = P.session_options(config.builder_optimization_level, full)
         fused = P.optimized(data, options)
         step(2)
-        profiles = [{name: [list(s) for s in shapes] for name, shapes in p._shapes.items()} for p in config._profiles]
+        names = {t._name for t in network._inputs}
+        profiles = [{n: [list(s) for s in v] for n, v in p._shapes.items() if n in names} for p in config._profiles]
         shapes = {name: [*k.shape] for name, k in lowering.types.items() if k.shape is not None}
         layer_of = {
             name: layer._name
@@ -307,12 +301,16 @@ class Builder(Reporter):
         return P.activation_peak(light, P.concrete(light, largest), kinds)
 
 
-def _misfit(shape: Dims, ranges: list[Dims]) -> str | None:
-    if not ranges:
-        return "no shapes are set for it"
-    for part in ranges:
-        if len(part) != len(shape) or any(n not in (-1, m) for n, m in zip(shape, part, strict=True)):
-            return f"the profile's shape {part} does not fit the input's shape {shape}"
+def _misfit(shape: Dims, ranges: tuple[Dims, Dims, Dims] | None, number: int) -> str | None:
+    """What is wrong with a profile's range for an input of that shape, in TensorRT's words."""
+    if ranges is None:
+        return f"dynamic input is missing dimensions in profile {number}." if -1 in shape else None
+    if len(ranges[0]) != len(shape):
+        return f"number of dimensions is {len(shape)} but profile {number} has {len(ranges[0])}."
+    for i, (n, *sizes) in enumerate(zip(shape, *ranges, strict=True)):
+        if n != -1 and sizes != [n] * 3:
+            got = ", ".join(f"{which}={m}" for which, m in zip(("min", "opt", "max"), sizes, strict=True))
+            return f"for dimension number {i} in profile {number} does not match network definition (got {got}), expected min=opt=max={n})."  # fmt: skip
     return None
 
 

@@ -101,7 +101,7 @@ class Reporter:
         self.logger.log(severity, text)
 
     def _fail(self, kind: str, where: str, text: str) -> None:
-        """Log an error of one of TensorRT's classes; the caller then returns None or False."""
+        """Log an error of one of TensorRT's classes. Returns None, as most calls do then."""
         if self.error_recorder is not None:
             self.error_recorder.report_error(_CODES.get(kind, ErrorCodeTRT.UNSPECIFIED_ERROR), text)
         self._say(Severity.ERROR, f"{where}: {kind} ({text})")

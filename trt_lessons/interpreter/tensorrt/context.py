@@ -11,7 +11,6 @@ import numpy as np
 import onnxruntime as ort
 
 from .. import device
-from . import enums as E
 from . import plan as P
 from .callbacks import USAGE, IOutputAllocator, IProfiler, Reporter
 from .engine import ICudaEngine, _numpy
@@ -30,38 +29,34 @@ class IExecutionContext(Reporter):
         self.nvtx_verbosity, self.persistent_cache_limit, self.temporary_allocator = engine.profiling_verbosity, 0, None
         self.profiler: IProfiler | None = None
         self._profile, self._addresses, self._allocators = 0, {}, {}
-        self._given: dict[str, tuple[int, ...]] = {}
+        inputs = [t for t in engine._io.values() if t["mode"] == "INPUT"]
+        self._given: dict[str, tuple[int, ...]] = {t["name"]: tuple(t["shape"]) for t in inputs if -1 not in t["shape"]}
         self._times: list[tuple[str, float]] = []
-        self._forget_shapes()
 
     active_optimization_profile = property(lambda self: self._profile)
     all_binding_shapes_specified = property(lambda self: not self._open())
-
-    def _forget_shapes(self) -> None:
-        inputs = [t for t in self.engine._io.values() if t["mode"] == "INPUT"]
-        self._given = {t["name"]: tuple(t["shape"]) for t in inputs if -1 not in t["shape"]}
 
     def _open(self) -> list[str]:
         """Inputs whose shape is not set yet."""
         return [n for n, t in self.engine._io.items() if t["mode"] == "INPUT" and n not in self._given]
 
     def set_optimization_profile_async(self, profile_index: int, stream_handle: int) -> bool:
-        """Use another profile; the input shapes have to be set again."""
-        if not 0 <= profile_index < self.engine.num_optimization_profiles:
-            count = self.engine.num_optimization_profiles
-            self._fail(
-                USAGE,
-                "IExecutionContext::setOptimizationProfileAsync",
-                f"profile {profile_index} is not in [0, {count - 1}]",
-            )
+        """Use another profile; set the input shapes again: those kept may not fit it."""
+        count = self.engine.num_optimization_profiles
+        if not 0 <= profile_index < count:
+            self._fail(USAGE, "IExecutionContext::setOptimizationProfileAsync", f"profile {profile_index} is not in [0, {count - 1}]")  # fmt: skip
             return False
-        if profile_index != self._profile:
-            self._profile = profile_index
-            self._forget_shapes()
+        self._profile = profile_index
         return True
 
+    def _misfits(self, name: str, shape: Sequence[int], profile: int) -> str:
+        """Where a shape lies outside a profile, that profile's range in words."""
+        low, _, high = self.engine.get_tensor_profile_shape(name, profile)
+        fits = all(a <= d <= b for a, d, b in zip(low, shape, high, strict=True))
+        return "" if fits else f"Valid range for profile {profile}: {list(low)}..{list(high)}."
+
     def set_input_shape(self, name: str, shape: Sequence[int]) -> bool:
-        """The shape of an input for the next run; False and an error where it does not fit the profile."""
+        """The shape of an input for the next run; False and an error where no profile takes it (the run checks its own)."""
         where, wanted = "IExecutionContext::setInputShape", Dims(shape)
         tensor = self.engine._io.get(name)
         if tensor is None or tensor["mode"] != "INPUT":
@@ -79,9 +74,9 @@ class IExecutionContext(Reporter):
         if any(n not in (-1, d) for n, d in zip(tensor["shape"], wanted, strict=True)):
             self._fail(USAGE, where, f"Static dimension mismatch while setting input shape for {name}. Set dimensions are {list(wanted)}. Expected dimensions are {tensor['shape']}.")  # fmt: skip
             return False
-        low, _, high = self.engine.get_tensor_profile_shape(name, self._profile)
-        if any(not a <= d <= b for a, d, b in zip(low, wanted, high, strict=True)):
-            self._fail(USAGE, where, f"Set dimension {list(wanted)} for tensor {name} does not satisfy any optimization profiles. Valid range for profile {self._profile}: {list(low)}..{list(high)}.")  # fmt: skip
+        wrong = [self._misfits(name, wanted, i) for i in range(self.engine.num_optimization_profiles)]
+        if all(wrong):
+            self._fail(USAGE, where, f"Set dimension {list(wanted)} for tensor {name} does not satisfy any optimization profiles. {' '.join(wrong)}")  # fmt: skip
             return False
         self._given[name] = tuple(wanted)
         return True
@@ -175,8 +170,17 @@ class IExecutionContext(Reporter):
     def _ready(self, where: str) -> bool:
         missing = self._open()
         if missing:
-            self._fail(USAGE, where, f"Input shapes are not set: {missing}")
+            self._fail(
+                USAGE, where, f"Input shapes are not set, condition: allInputDimensionsSpecified(routine): {missing}"
+            )
             return False
+        for name, shape in self._given.items():
+            wrong = self._misfits(name, shape, self._profile)
+            if wrong:
+                self._fail(
+                    USAGE, where, f"Supplied binding dimension {list(shape)} for {name} exceed min ~ max range. {wrong}"
+                )
+                return False
         for name in self.engine._io:
             if not self._addresses.get(name) and self._allocators.get(name) is None:
                 self._fail(USAGE, where, f"Neither address or allocator is set for tensor {name}. Call setTensorAddress or setOutputAllocator before enqueue/execute.")  # fmt: skip

@@ -29,6 +29,10 @@ class Runtime(Reporter):
 
     def deserialize_cuda_engine(self, serialized_engine: bytes) -> ICudaEngine | None:
         """The engine in a plan; None and an error for anything that is not a whole plan of the interpreter."""
+        if not bytes(serialized_engine):
+            return self._fail(
+                USAGE, "IRuntime::deserializeCudaEngine", "Cannot deserialize with an empty memory buffer."
+            )
         try:
             facts, model = P.unpack(bytes(serialized_engine))
             return ICudaEngine(self, facts, model)
@@ -90,9 +94,11 @@ class ICudaEngine(Reporter):
             )
         return found
 
-    def get_tensor_name(self, index: int) -> str:
-        """The index-th input or output, inputs first."""
-        return list(self._io)[index]
+    def get_tensor_name(self, index: int) -> str | None:
+        """The index-th input or output, inputs first; None and an error past the end."""
+        if 0 <= index < len(self._io):
+            return list(self._io)[index]
+        return self._fail(USAGE, "ICudaEngine::getIOTensorName", f"Parameter check failed, condition: index >= 0 && index < getNbIOTensors(). getIOTensorName is called with invalid index {index}.")  # fmt: skip
 
     def get_tensor_mode(self, name: str) -> E.TensorIOMode:
         """INPUT, OUTPUT, or NONE for a name the engine does not know."""
@@ -127,10 +133,13 @@ class ICudaEngine(Reporter):
         return int(self.get_tensor_dtype(name).itemsize)
 
     def get_tensor_profile_shape(self, name: str, profile_index: int) -> list[Dims]:
-        """[min, opt, max] of an input in a profile."""
+        """[min, opt, max] of an input in a profile; three unknown shapes for anything else."""
         found = self._tensor(name, "getProfileShape")
-        if found is None or found["mode"] != "INPUT" or not 0 <= profile_index < self.num_optimization_profiles:
-            return []
+        known = 0 <= profile_index < self.num_optimization_profiles
+        if not known:
+            self._fail(USAGE, "ICudaEngine::getProfileShape", "Parameter check failed, condition: profileIndex >= 0 && profileIndex < getNbOptimizationProfiles()")  # fmt: skip
+        if found is None or found["mode"] != "INPUT" or not known:
+            return [UnknownDims()] * 3
         ranges = self._facts["profiles"][profile_index].get(name, [found["shape"]] * 3)
         return [Dims(s) for s in ranges]
 
@@ -242,7 +251,8 @@ class Refitter(Reporter):
         self._engine, self._given = engine, {}
         self.max_threads, self.weights_validation = 1, True
         if not engine.refittable:
-            self._fail(USAGE, "createInferRefitter", "the engine was built without BuilderFlag.REFIT")
+            self._fail(USAGE, "createInferRefitter", "Parameter check failed, condition: e.isRefittable()")
+            raise TypeError("pybind11::init(): factory function returned nullptr")
 
     def _names(self) -> dict[str, list]:
         return self._engine._facts["weights"] if self._engine.refittable else {}

@@ -22,7 +22,10 @@ def _same(value: Any) -> Any:
     return value
 
 
-class attr:  # noqa: N801 - used like a keyword
+_TITLES = {"ELEMENTWISE": "ElementWise", "MATRIX_MULTIPLY": "Matrix Multiply", "TOPK": "TopK", "LRN": "LRN"}
+
+
+class attr:
     """A layer's attribute: setting it makes the network forget what it had worked out from this layer on."""
 
     def __init__(self, convert: Callable[[Any], Any] = _same, default: Any = None) -> None:
@@ -32,7 +35,8 @@ class attr:  # noqa: N801 - used like a keyword
         self.name = name
 
     def __get__(self, layer: ILayer | None, owner: type) -> Any:
-        return self if layer is None else layer._values.get(self.name, self.default)
+        value = self if layer is None else layer._values.get(self.name, self.default)
+        return value.ravel() if isinstance(value, np.ndarray) else value
 
     def __set__(self, layer: ILayer, value: Any) -> None:
         if layer._node is not None and "from_onnx" not in layer._values:
@@ -56,7 +60,7 @@ class ILayer:
         self._network, self._index, self._type = network, len(network._layers), kind
         self._kind = type(self).__name__
         self._inputs, self._values, self._node = list(inputs), values, None
-        title = "".join(word.capitalize() for word in kind.name.split("_"))
+        title = _TITLES.get(kind.name) or "".join(word.capitalize() for word in kind.name.split("_"))
         self._name = f"(Unnamed Layer* {self._index}) [{title}]"
         self.metadata = ""
         suffix = [""] + [f"_{i}" for i in range(1, outputs)]
@@ -93,8 +97,8 @@ class ILayer:
         return tensors[index] if 0 <= index < len(tensors) else None
 
     def get_output(self, index: int) -> ITensor | None:
-        """The index-th output tensor, None past the end."""
-        return self._outputs[index] if 0 <= index < len(self._outputs) else None
+        """The index-th output tensor, None and an error past the end."""
+        return self._network._item(self._outputs, index, "getOutput", "index >= 0 && index < getNbOutputs()")
 
     def get_output_type(self, index: int) -> E.DataType:
         """The element type of the index-th output."""
@@ -331,4 +335,4 @@ def weights_of(layer: ILayer) -> dict[E.WeightsRole, np.ndarray]:
     return {role: array for role, array in found.items() if isinstance(array, np.ndarray)}
 
 
-__all__ = ["ILayer", *(cls.__name__ for cls in KINDS.values())]  # noqa: PLE0605 - what `import *` brings
+__all__ = ["ILayer", *(cls.__name__ for cls in KINDS.values())]

@@ -51,6 +51,7 @@ class Lowering:
         self.parts: dict[int, Part] = {}  # by the layer's index
         self.order: list[int] = []  # in which layers can run: one may use the output of a layer added after it
         self.types: dict[str, Known] = {}
+        self.problems: dict[int, str] = {}  # layers that make no sense, by index
         self.initializers: dict[str, TensorProto] = {}  # of parsed models
         self.opset, self.domains = OPSET, {}
 
@@ -66,14 +67,17 @@ class Lowering:
         if len(self.parts) == len(layers) and (self.types or not layers):
             return
         self._sort(layers)
+        self.problems.clear()
         for layer in (layers[i] for i in self.order if i not in self.parts):
             emit = Emit(self, layer)
             try:
                 WRITERS[layer._kind](layer, emit) if layer._node is None else emit.original(layer)
+                self.parts[layer._index] = Part(emit.nodes, emit.constants)
             except NetworkError as problem:
-                raise NetworkError(f"{layer._name}: {problem}") from None
-            self.parts[layer._index] = Part(emit.nodes, emit.constants)
-        self._infer()
+                self.problems[layer._index] = f"{layer._name}: {problem}"
+        self._infer(strict=not self.problems)
+        if self.problems:
+            raise NetworkError(next(iter(self.problems.values())))
 
     def _sort(self, layers: list[ILayer]) -> None:
         order: dict[int, None] = {}
@@ -94,7 +98,7 @@ class Lowering:
         if tensor._producer is None:
             return Known(tensor._dtype, tensor._shape)
         if tensor._name not in self.types:
-            self._infer()
+            self._infer(strict=not self.problems)
         return self.types.get(tensor._name, Known(None, None))
 
     def nodes(self) -> list[NodeProto]:
@@ -123,10 +127,10 @@ class Lowering:
         opsets = [helper.make_opsetid("", self.opset)] + [helper.make_opsetid(d, v) for d, v in self.domains.items()]
         return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
 
-    def _infer(self) -> None:
+    def _infer(self, strict: bool = True) -> None:
         """onnx's shape inference, strictly; BF16 once more without its type check, which knows BF16 from opset 22 on."""
         model, reason = self.model([], light=True), ""
-        for check in (True, False):
+        for check in (True, False) if strict else ():
             try:
                 self._remember(
                     onnx.shape_inference.infer_shapes(model, check_type=check, strict_mode=True, data_prop=True)
@@ -136,7 +140,8 @@ class Lowering:
             except onnx.shape_inference.InferenceError as problem:
                 reason = reason or _first_reason(str(problem))
         self._remember(onnx.shape_inference.infer_shapes(model, data_prop=True))
-        raise NetworkError(reason)
+        if strict:
+            raise NetworkError(reason)
 
     def _remember(self, model: onnx.ModelProto) -> None:
         graph = model.graph
@@ -213,7 +218,7 @@ class Emit:
     def const(self, values: object, hint: str, like: ITensor | None = None) -> str:
         """A constant; `like` gives it a tensor's element type."""
         array = np.asarray(values)
-        named = self.lowering.network._weight_names.get(id(values))
+        named = self.lowering.network._weight_names.get(array.ctypes.data)
         name = named or f"{self.layer._name}:{hint}"
         if like is not None:
             kind = TO_ONNX[self.known(like).dtype.name]
@@ -255,19 +260,10 @@ def _weights(layer: ILayer, e: Emit, transposed: bool) -> list:
         shape = [channels, v["num_output_maps"] // groups] if transposed else [v["num_output_maps"], channels // groups]
         if v["kernel"].size != volume(shape + size):
             raise NetworkError(f"kernel weights has count {v['kernel'].size} but {volume(shape + size)} was expected")
-        inputs.append(_reshaped(e, v["kernel"], shape + size, "KERNEL"))
+        inputs.append(e.const(v["kernel"].reshape(shape + size), "KERNEL"))
     if v["bias"] is not None:
-        inputs.append(_reshaped(e, v["bias"], [-1], "BIAS"))
+        inputs.append(e.const(v["bias"].ravel(), "BIAS"))
     return inputs
-
-
-def _reshaped(e: Emit, array: np.ndarray, shape: list[int], hint: str) -> str:
-    view = array.reshape(shape)
-    names = e.lowering.network._weight_names
-    if id(array) in names:
-        names[id(view)] = names[id(array)]
-        e.layer._values.setdefault("_views", []).append(view)  # keeps id(view) from being used again
-    return e.const(view, hint)
 
 
 def _conv(layer: ILayer, e: Emit) -> None:
@@ -376,11 +372,12 @@ def _elementwise(layer: ILayer, e: Emit) -> None:
     a, b = (e.known(x) for x in layer._inputs)
     op = layer._values["op"].name
     if tuple.__len__(a.shape) != tuple.__len__(b.shape):
-        raise NetworkError(f"elementwise inputs must have the same number of dimensions, got {a.shape} and {b.shape}")
+        raise NetworkError(f"Assertion x.nbDims == y.nbDims failed. mismatched inputs: {a.shape} and {b.shape}")
     if a.dtype != b.dtype:
-        raise NetworkError(f"elementwise inputs must have the same type, got {a.dtype.name} and {b.dtype.name}")
+        kinds = " and ".join(x.dtype.name.capitalize() for x in (a, b))
+        raise NetworkError(f"operation {op} has incompatible input types {kinds}")
     if any(m != n and 1 not in (m, n) and -1 not in (m, n) for m, n in zip(a.shape, b.shape, strict=True)):
-        raise NetworkError(f"dimensions not compatible for elementwise: {a.shape} and {b.shape}")
+        raise NetworkError(f"elementwise inputs must have same dimensions or follow broadcast rules (input dimensions were {a.shape} and {b.shape})")  # fmt: skip
     if op != "FLOOR_DIV":
         e.node(_ELEMENTWISE[op], layer._inputs)
     elif a.dtype in (
@@ -579,6 +576,8 @@ def constant_proto(layer: ILayer) -> TensorProto:
     """A constant layer's numbers under its output's name; a parsed one keeps the file's own bytes."""
     name, values = layer._outputs[0]._name, layer._values
     if "proto" not in values:
+        if values["weights"].size != volume(values["shape"]):
+            raise NetworkError(f"constant weights has count {values['weights'].size} but {volume(values['shape'])} was expected")  # fmt: skip
         return numpy_helper.from_array(values["weights"].reshape(tuple(values["shape"])), name)
     proto = TensorProto()
     proto.CopyFrom(values["proto"])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from . import enums as E
 from . import layers as L
-from .callbacks import INTERNAL, USAGE, ILogger, Reporter
+from .callbacks import INTERNAL, USAGE, Reporter
 from .lowering import Lowering, NetworkError
 from .types import Dims, UnknownDims, Weights, as_array
 
@@ -44,7 +45,8 @@ class ITensor:
         """The shape; only an input's can be set."""
         if self._producer is None:
             return self._shape
-        return self._network._known(self, "shape", UnknownDims())
+        constant = self._producer._type == E.LayerType.CONSTANT
+        return self._network._known(self, "shape", self._producer._values["shape"] if constant else UnknownDims())
 
     @shape.setter
     def shape(self, shape: Sequence[int]) -> None:
@@ -60,11 +62,11 @@ class ITensor:
 
     @dtype.setter
     def dtype(self, dtype: E.DataType) -> None:
+        if self.is_network_output:
+            where, why = "ITensor::setType", "a strongly typed network's types follow from its inputs"
+            return self._network._fail(USAGE, where, f"{self._name}: {why}")
         if self._producer is not None:
-            self._network._fail(
-                USAGE, "ITensor::setType", f"{self._name}: a strongly typed network's types follow from its inputs"
-            )
-            return
+            return self._network._say(E.Severity.WARNING, "Tensor DataType is determined at build time for tensors not marked as input or output.")  # fmt: skip
         self._dtype = dtype
         self._network._lowering.invalidate(0)
 
@@ -110,31 +112,36 @@ class INetworkDefinition(Reporter):
         return flag == E.NetworkDefinitionCreationFlag.STRONGLY_TYPED or bool(self.flags >> int(flag) & 1)
 
     def get_layer(self, index: int) -> L.ILayer | None:
-        """The index-th layer, as the base class ILayer; IndexError past the end."""
+        """The index-th layer, as the base class ILayer; None and an error past the end."""
+        layer = self._item(self._layers, index, "getLayer", f"vector::_M_range_check: __n (which is {index}) >= this->size() (which is {len(self)})")  # fmt: skip
+        if layer is None:
+            return None
         view = object.__new__(L.ILayer)
-        view.__dict__ = self._layers[self._index(index, self._layers)].__dict__
+        view.__dict__ = layer.__dict__
         return view
 
     def get_input(self, index: int) -> ITensor | None:
-        """The index-th input; IndexError past the end."""
-        return self._inputs[self._index(index, self._inputs)]
+        """The index-th input; None and an error past the end."""
+        return self._item(self._inputs, index, "getInput", "index < getNbInputs()")
 
     def get_output(self, index: int) -> ITensor | None:
-        """The index-th output; IndexError past the end."""
-        return self._outputs[self._index(index, self._outputs)]
+        """The index-th output; None and an error past the end."""
+        return self._item(self._outputs, index, "getOutput", "index < getNbOutputs()")
 
-    def _index(self, index: int, items: list) -> int:
-        if not 0 <= index < len(items):
-            raise IndexError(f"index {index} is out of range: there are {len(items)}")
-        return index
+    def _item(self, items: list, index: int, where: str, condition: str) -> Any:
+        if 0 <= index < len(items):
+            return items[index]
+        return self._fail(USAGE, where, f"Parameter check failed, condition: {condition}")
 
     def __len__(self) -> int:
         return len(self._layers)
 
     def __getitem__(self, index: int) -> L.ILayer:
+        if not 0 <= index < len(self):
+            raise IndexError("Out of bounds access.")
         return self.get_layer(index)
 
-    def __iter__(self):  # noqa: ANN204 - an iterator over layers
+    def __iter__(self):
         return (self.get_layer(i) for i in range(self.num_layers))
 
     def _new_tensor(self, name: str, producer: L.ILayer | None) -> ITensor:
@@ -143,18 +150,23 @@ class INetworkDefinition(Reporter):
 
     def _known(self, tensor: ITensor, what: str, otherwise: object) -> object:
         """A tensor's shape or dtype; where the network is wrong, an error is logged and `otherwise` returned."""
+        wrong = None
         try:
             self._lowering.update()
         except NetworkError as problem:
-            self._fail(INTERNAL, "ITensor::getDimensions", str(problem))
+            wrong = self._lowering.problems.get(tensor._producer._index, str(problem))
         found = self._lowering.types.get(tensor._name)
-        return getattr(found, what) if found is not None and found.shape is not None else otherwise
+        if found is not None and found.shape is not None:
+            return getattr(found, what)
+        if wrong:
+            self._fail(INTERNAL, "ITensor::getDimensions", wrong)
+        return otherwise
 
     def add_input(self, name: str, dtype: E.DataType, shape: Sequence[int]) -> ITensor | None:
         """A new input; None and an error when the name is taken."""
         if name in {t.name for t in self._inputs}:
-            self._fail(USAGE, "INetworkDefinition::addInput", f"Cannot use the same name '{name}' for two inputs")
-            return None
+            condition = "inName != knownInput->getName()"
+            return self._fail(USAGE, "addInput", f"Parameter check failed, condition: {condition}. {name} is taken")
         tensor = self._new_tensor(name, None)
         tensor._dtype, tensor._shape = dtype, Dims(shape)
         self._inputs.append(tensor)
@@ -162,10 +174,11 @@ class INetworkDefinition(Reporter):
         return tensor
 
     def mark_output(self, tensor: ITensor) -> None:
-        """Make a tensor one of the network's outputs."""
-        if tensor in self._outputs:
-            return
-        self._outputs.append(tensor)
+        """Make a tensor one of the network's outputs; an input cannot be one."""
+        if tensor in self._inputs:
+            self._fail(INTERNAL, "markOutput", f"Tensor {tensor._name} cannot be both input and output")
+        elif tensor not in self._outputs:
+            self._outputs.append(tensor)
 
     def unmark_output(self, tensor: ITensor) -> None:
         """Take it away from the outputs again."""
@@ -173,8 +186,7 @@ class INetworkDefinition(Reporter):
 
     def set_weights_name(self, weights: Weights | np.ndarray, name: str) -> bool:
         """Name weights, so that a Refitter finds them."""
-        array = as_array(weights)
-        self._weight_names[id(array)] = name
+        self._weight_names[as_array(weights).ctypes.data] = name
         self._lowering.invalidate(0)
         return True
 
@@ -207,17 +219,12 @@ class INetworkDefinition(Reporter):
         return self._with_kernel("DECONVOLUTION", input, num_output_maps, kernel_shape, kernel, bias)
 
     def add_pooling_nd(self, input: ITensor, type: E.PoolingType, window_size: Dims) -> L.IPoolingLayer:
-        """Maximum or average over windows."""
+        """Maximum or average over windows; `stride_nd` is 1 unless set."""
         window = Dims(window_size)
-        zeros = Dims([0] * len(window))
-        values = {
-            "type": type,
-            "window_size_nd": window,
-            "stride_nd": window,
-            "pre_padding": zeros,
-            "post_padding": zeros,
-        }
-        return self._add("POOLING", [input], values)
+        ones, zeros = Dims([1] * len(window)), Dims([0] * len(window))
+        return self._add("POOLING", [input], {
+            "type": type, "window_size_nd": window, "stride_nd": ones, "pre_padding": zeros, "post_padding": zeros,
+        })  # fmt: skip
 
     def add_activation(self, input: ITensor, type: E.ActivationType) -> L.IActivationLayer:
         """A function of each element."""
@@ -300,7 +307,7 @@ class INetworkDefinition(Reporter):
         arrays = {"shift": as_array(shift), "scale": as_array(scale), "power": as_array(power)}
         return self._add("SCALE", [input], {"mode": mode, "channel_axis": int(channel_axis), **arrays})
 
-    def add_normalization(self, input: ITensor, scale: ITensor, bias: ITensor, axesMask: int) -> L.INormalizationLayer:  # noqa: N803
+    def add_normalization(self, input: ITensor, scale: ITensor, bias: ITensor, axesMask: int) -> L.INormalizationLayer:
         """Mean 0, variance 1 over the axes, then scale and bias."""
         return self._add("NORMALIZATION", [input, scale, bias], {"axes": int(axesMask)})
 

@@ -317,7 +317,7 @@ READERS: dict[str, Callable[[NodeProto, dict, list], dict]] = {
     "Gather": lambda n, a, w: {"axis": a.get("axis", 0), "mode": E.GatherMode.DEFAULT},
     "Cast": lambda n, a, w: {"to_type": FROM_ONNX.get(a["to"])},
     "Einsum": lambda n, a, w: {"equation": a["equation"].decode()},
-    **{op: _read_activation for op in ("Relu", "Sigmoid", "Tanh", "LeakyRelu", "Elu", "Softsign")},
+    **dict.fromkeys(("Relu", "Sigmoid", "Tanh", "LeakyRelu", "Elu", "Softsign"), _read_activation),
     **{op: lambda n, a, w: {"op": E.ElementWiseOperation[_ELEMENTWISE[n.op_type]]} for op in _ELEMENTWISE},
 }  # fmt: skip
 assert set(TO_ONNX.values()) == set(FROM_ONNX)

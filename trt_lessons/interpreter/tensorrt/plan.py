@@ -116,9 +116,7 @@ def engine_layers(
     return rows
 
 
-def _covered(
-    node: onnx.NodeProto, stop: set[str], producers: dict, constants: set, layer_of: dict
-) -> list[str]:
+def _covered(node: onnx.NodeProto, stop: set[str], producers: dict, constants: set, layer_of: dict) -> list[str]:
     """Walk back from a fused node's outputs to what other nodes made: the network layers in between went into it."""
     found: dict[str, None] = {}
     queue, seen = [n for n in node.output if n], set()

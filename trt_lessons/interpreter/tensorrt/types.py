@@ -13,7 +13,7 @@ from .enums import DataType
 float32, float16, bfloat16, int8, int32, int64 = (
     DataType[n] for n in ("FLOAT", "HALF", "BF16", "INT8", "INT32", "INT64")
 )
-bool, uint8, fp8, int4 = (DataType[n] for n in ("BOOL", "UINT8", "FP8", "INT4"))  # noqa: A001
+bool, uint8, fp8, int4 = (DataType[n] for n in ("BOOL", "UINT8", "FP8", "INT4"))
 
 _NUMPY = {
     "FLOAT": np.float32, "HALF": np.float16, "INT8": np.int8, "INT32": np.int32,
@@ -40,7 +40,7 @@ def dtype_of(array: np.ndarray) -> DataType:
     for name, kind in _NUMPY.items():
         if array.dtype == kind:
             return DataType[name]
-    raise ValueError(f"Could not implicitly convert NumPy data type: {array.dtype} to TensorRT.")
+    raise ValueError(f"[TRT] [E] Could not implicitly convert NumPy data type: {array.dtype.str[1:]} to TensorRT.")
 
 
 def volume(iterable: Iterable[int]) -> int:
@@ -77,7 +77,7 @@ class UnknownDims(Dims):
     __iter__ = __len__  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return "(unknown shape)"
+        return "(0)"
 
     __str__ = __repr__
 
@@ -133,8 +133,11 @@ class Weights:
 
 
 def as_array(weights: Weights | np.ndarray | None) -> np.ndarray | None:
-    """The array behind what a caller passes as weights; None when there are none."""
+    """The array behind what a caller passes as weights, None when there are none; TypeError as pybind11 has it."""
     if weights is None:
         return None
-    array = (weights if isinstance(weights, Weights) else Weights(weights)).numpy()
+    try:
+        array = (weights if isinstance(weights, Weights) else Weights(weights)).numpy()
+    except ValueError as problem:
+        raise TypeError(f"incompatible function arguments: {problem}") from None
     return array if array.size else None
