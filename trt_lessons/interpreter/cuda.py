@@ -483,9 +483,7 @@ def memcpy_dtod_async(dest: Any, src: Any, size: int, stream: Stream | None = No
     _device.view(to, size, call)
     _device.view(start, size, call)
     _device.enqueue(
-        _handle(stream),
-        lambda: _copy(_device.view(to, size, call), _device.view(start, size, call).copy()),
-        call,
+        _handle(stream), lambda: _copy(_device.view(to, size, call), _device.view(start, size, call).copy()), call
     )
 
 

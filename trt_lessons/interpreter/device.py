@@ -494,9 +494,7 @@ def elapsed_ms(start: EventState, end: EventState, call: str = "cuEventElapsedTi
     for event in (start, end):
         if event.mark.clock is None:
             raise error(
-                call,
-                "cudaErrorNotReady",
-                "the stream has not reached the event yet; call its synchronize() first",
+                call, "cudaErrorNotReady", "the stream has not reached the event yet; call its synchronize() first"
             )
     return (end.mark.clock - start.mark.clock) * 1e3
 
@@ -527,9 +525,7 @@ class Capture:
     def check(self, call: str) -> None:
         if self.broken:
             raise error(
-                call,
-                "cudaErrorStreamCaptureInvalidated",
-                "an earlier call broke this capture; end it and begin again",
+                call, "cudaErrorStreamCaptureInvalidated", "an earlier call broke this capture; end it and begin again"
             )
 
     def add(self, queue: Queue, work: Work, call: str) -> None:

@@ -7,6 +7,10 @@ import sys
 from .enums import ErrorCodeTRT, Severity
 from .types import DataType
 
+__all__ = [
+    "IErrorRecorder", "IHostMemory", "ILogger", "IOutputAllocator", "IProfiler", "IProgressMonitor", "Logger", "Profiler",
+]  # fmt: skip
+
 
 class ILogger:
     """Derive from it and define `log(severity, msg)`."""

@@ -61,8 +61,7 @@ BuilderFlag = _make(
     "EDITABLE_TIMING_CACHE=26 DISTRIBUTIVE_INDEPENDENCE",
 )
 MemoryPoolType = _make(
-    "MemoryPoolType",
-    "WORKSPACE DLA_MANAGED_SRAM DLA_LOCAL_DRAM DLA_GLOBAL_DRAM TACTIC_DRAM TACTIC_SHARED_MEMORY",
+    "MemoryPoolType", "WORKSPACE DLA_MANAGED_SRAM DLA_LOCAL_DRAM DLA_GLOBAL_DRAM TACTIC_DRAM TACTIC_SHARED_MEMORY"
 )
 ProfilingVerbosity = _make("ProfilingVerbosity", "LAYER_NAMES_ONLY NONE DETAILED")
 HardwareCompatibilityLevel = _make("HardwareCompatibilityLevel", "NONE AMPERE_PLUS SAME_COMPUTE_CAPABILITY")
@@ -117,3 +116,7 @@ ErrorCodeTRT = _make(
     "SUCCESS UNSPECIFIED_ERROR INTERNAL_ERROR INVALID_ARGUMENT INVALID_CONFIG FAILED_ALLOCATION "
     "FAILED_INITIALIZATION FAILED_EXECUTION FAILED_COMPUTATION INVALID_STATE UNSUPPORTED_STATE",
 )
+
+__all__ = [
+    name for name, kind in globals().items() if isinstance(kind, type) and name[0].isupper() and name != "Severity"
+]

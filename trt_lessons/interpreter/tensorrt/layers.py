@@ -134,10 +134,6 @@ class IConvolutionLayer(ILayer):
         self.pre_padding = self.post_padding = padding
 
 
-class IDeconvolutionLayer(IConvolutionLayer):
-    """A transposed convolution."""
-
-
 class IPoolingLayer(ILayer):
     """Maximum or average over a window."""
 
@@ -149,183 +145,68 @@ class IPoolingLayer(ILayer):
     padding_nd = IConvolutionLayer.padding_nd
 
 
-class IActivationLayer(ILayer):
-    """An activation; `alpha` and `beta` mean what the function makes of them."""
-
-    type, alpha, beta = attr(), attr(float, 0.0), attr(float, 0.0)
-
-
-class ISoftMaxLayer(ILayer):
-    """Softmax over the axis whose bit is set in `axes`."""
-
-    axes = attr(int)
-
-
-class IMatrixMultiplyLayer(ILayer):
-    """A product of matrices; `op0` and `op1` say which one to transpose."""
-
-    op0, op1 = attr(), attr()
-
-
-class IConstantLayer(ILayer):
-    """Numbers known at build time."""
-
-    shape, weights = attr(_dims), attr(as_array)
-
-
-class IElementWiseLayer(ILayer):
-    """Two tensors of equal rank, element by element; sizes of 1 are repeated."""
-
-    op = attr()
-
-
-class IUnaryLayer(ILayer):
-    """A function of each element."""
-
-    op = attr()
-
-
-class IReduceLayer(ILayer):
-    """Sum, mean, ... over the axes whose bits are set."""
-
-    op, axes, keep_dims = attr(), attr(int), attr()
-
-
-class ITopKLayer(ILayer):
-    """The k largest or smallest; output 0 holds the values, output 1 the indices (INT32)."""
-
-    op, k, axes = attr(), attr(int), attr(int)
-    indices_type = attr(default=E.DataType.INT32)
-
-
-class IShuffleLayer(ILayer):
-    """Transpose, reshape, transpose; in `reshape_dims` 0 keeps a size and -1 is worked out."""
-
-    first_transpose, second_transpose, reshape_dims = attr(_dims), attr(_dims), attr(_dims)
-    zero_is_placeholder = attr(default=True)
-
-
-class ISliceLayer(ILayer):
-    """A part of a tensor: `start`, `shape` (the size taken, not the end) and `stride`."""
-
-    start, shape, stride = attr(_dims), attr(_dims), attr(_dims)
-    mode, axes = attr(default=E.SampleMode.STRICT_BOUNDS), attr(_dims)
-
-
-class IConcatenationLayer(ILayer):
-    """Tensors one behind the other along `axis`."""
-
-    axis = attr(int)
-
-
-class IGatherLayer(ILayer):
-    """Elements chosen by index."""
-
-    axis, mode, num_elementwise_dims = attr(int, 0), attr(default=E.GatherMode.DEFAULT), attr(int, 0)
-
-
-class ISelectLayer(ILayer):
-    """The second input where the first is true, the third elsewhere."""
-
-
-class IResizeLayer(ILayer):
-    """An image enlarged or made smaller, to `shape` or by `scales`."""
-
-    shape, scales = attr(_dims), attr(list)
-    resize_mode = attr(default=E.InterpolationMode.NEAREST)
-    coordinate_transformation = attr(default=E.ResizeCoordinateTransformation.ASYMMETRIC)
-    nearest_rounding = attr(default=E.ResizeRoundMode.FLOOR)
-    cubic_coeff = attr(float, -0.75)
-
-
-class IScaleLayer(ILayer):
-    """(x * scale + shift) ** power, the numbers per tensor, per channel or per element."""
-
-    mode, channel_axis = attr(), attr(int)
-    shift, scale, power = attr(as_array), attr(as_array), attr(as_array)
-
-
-class INormalizationLayer(ILayer):
-    """Mean 0 and variance 1 over the axes whose bits are set, then scale and bias."""
-
-    axes, epsilon, num_groups = attr(int), attr(float, 1e-5), attr(int, 1)
-
-
-class IIdentityLayer(ILayer):
-    """The same numbers again."""
-
-
-class ICastLayer(ILayer):
-    """The same numbers in another type."""
-
-    to_type = attr()
-
-
-class IQuantizeLayer(ILayer):
-    """Real numbers to 8 bits, by the scale in the second input."""
-
-    axis, to_type = attr(int, -1), attr()
-
-
-class IDequantizeLayer(IQuantizeLayer):
-    """8 bits to real numbers, by the scale in the second input."""
-
-
-class IShapeLayer(ILayer):
-    """The shape of a tensor, as a tensor (INT64)."""
-
-
-class IEinsumLayer(ILayer):
-    """Products and sums as an equation says."""
-
-    equation = attr()
-
-
-class INonZeroLayer(ILayer):
-    """Indices of the elements that are not 0: how many is known only after the run."""
-
-    indices_type = attr(default=E.DataType.INT64)
-
-
-class IPaddingLayer(ILayer):
-    """Zeros around the last two dimensions."""
-
-    pre_padding_nd, post_padding_nd = attr(_dims), attr(_dims)
-
-
-class IParametricReLULayer(ILayer):
-    """Leaky ReLU with slopes from the second input."""
-
-
-class ISqueezeLayer(ILayer):
-    """Dimensions of size 1 taken away."""
-
-
-class IUnsqueezeLayer(ILayer):
-    """Dimensions of size 1 put in."""
-
-
-class ILRNLayer(ILayer):
-    """Local response normalization across channels."""
-
-    window_size, alpha, beta, k = attr(int), attr(float), attr(float), attr(float)
-
-
-KINDS: dict[E.LayerType, type[ILayer]] = {
-    getattr(E.LayerType, kind): cls
-    for kind, cls in {
-        "CONVOLUTION": IConvolutionLayer, "DECONVOLUTION": IDeconvolutionLayer, "POOLING": IPoolingLayer,
-        "ACTIVATION": IActivationLayer, "SOFTMAX": ISoftMaxLayer, "MATRIX_MULTIPLY": IMatrixMultiplyLayer,
-        "CONSTANT": IConstantLayer, "ELEMENTWISE": IElementWiseLayer, "UNARY": IUnaryLayer,
-        "REDUCE": IReduceLayer, "TOPK": ITopKLayer, "SHUFFLE": IShuffleLayer, "SLICE": ISliceLayer,
-        "CONCATENATION": IConcatenationLayer, "GATHER": IGatherLayer, "SELECT": ISelectLayer,
-        "RESIZE": IResizeLayer, "SCALE": IScaleLayer, "NORMALIZATION": INormalizationLayer,
-        "IDENTITY": IIdentityLayer, "CAST": ICastLayer, "QUANTIZE": IQuantizeLayer,
-        "DEQUANTIZE": IDequantizeLayer, "SHAPE": IShapeLayer, "EINSUM": IEinsumLayer,
-        "NON_ZERO": INonZeroLayer, "PADDING": IPaddingLayer, "PARAMETRIC_RELU": IParametricReLULayer,
-        "SQUEEZE": ISqueezeLayer, "UNSQUEEZE": IUnsqueezeLayer, "LRN": ILRNLayer,
-    }.items()
+def _kind(name: str, doc: str, base: type[ILayer] = ILayer, **attributes: attr) -> type[ILayer]:
+    """A kind of layer from its attributes."""
+    return type(name, (base,), {"__doc__": doc, "__module__": __name__, **attributes})
+
+
+def _enum(default: Any = None) -> attr:
+    return attr(default=default)
+
+
+_KINDS = {
+    "CONVOLUTION": IConvolutionLayer,
+    "DECONVOLUTION": _kind("IDeconvolutionLayer", "A transposed convolution.", IConvolutionLayer),
+    "POOLING": IPoolingLayer,
+    "ACTIVATION": _kind("IActivationLayer", "`alpha` and `beta` mean what the function makes of them.",
+                        type=_enum(), alpha=attr(float, 0.0), beta=attr(float, 0.0)),
+    "SOFTMAX": _kind("ISoftMaxLayer", "Softmax over the axis whose bit is set in `axes`.", axes=attr(int)),
+    "MATRIX_MULTIPLY": _kind("IMatrixMultiplyLayer", "`op0` and `op1` say which one to transpose.", op0=_enum(), op1=_enum()),
+    "CONSTANT": _kind("IConstantLayer", "Numbers known at build time.", shape=attr(_dims), weights=attr(as_array)),
+    "ELEMENTWISE": _kind("IElementWiseLayer", "Two tensors of equal rank; sizes of 1 are repeated.", op=_enum()),
+    "UNARY": _kind("IUnaryLayer", "A function of each element.", op=_enum()),
+    "REDUCE": _kind("IReduceLayer", "Sum, mean, ... over the axes whose bits are set.",
+                    op=_enum(), axes=attr(int), keep_dims=attr()),
+    "TOPK": _kind("ITopKLayer", "The k largest or smallest; output 0 holds the values, output 1 the indices (INT32).",
+                  op=_enum(), k=attr(int), axes=attr(int), indices_type=_enum(E.DataType.INT32)),
+    "SHUFFLE": _kind("IShuffleLayer", "Transpose, reshape, transpose; in `reshape_dims` 0 keeps a size, -1 is worked out.",
+                     first_transpose=attr(_dims), second_transpose=attr(_dims), reshape_dims=attr(_dims),
+                     zero_is_placeholder=attr(default=True)),
+    "SLICE": _kind("ISliceLayer", "A part of a tensor: `start`, `shape` (the size taken, not the end) and `stride`.",
+                   start=attr(_dims), shape=attr(_dims), stride=attr(_dims), mode=_enum(E.SampleMode.STRICT_BOUNDS),
+                   axes=attr(_dims)),
+    "CONCATENATION": _kind("IConcatenationLayer", "Tensors one behind the other along `axis`.", axis=attr(int)),
+    "GATHER": _kind("IGatherLayer", "Elements chosen by index.",
+                    axis=attr(int, 0), mode=_enum(E.GatherMode.DEFAULT), num_elementwise_dims=attr(int, 0)),
+    "SELECT": _kind("ISelectLayer", "The second input where the first is true, the third elsewhere."),
+    "RESIZE": _kind("IResizeLayer", "An image enlarged or made smaller, to `shape` or by `scales`.",
+                    shape=attr(_dims), scales=attr(list), resize_mode=_enum(E.InterpolationMode.NEAREST),
+                    coordinate_transformation=_enum(E.ResizeCoordinateTransformation.ASYMMETRIC),
+                    nearest_rounding=_enum(E.ResizeRoundMode.FLOOR), cubic_coeff=attr(float, -0.75)),
+    "SCALE": _kind("IScaleLayer", "(x * scale + shift) ** power, the numbers per tensor, per channel or per element.",
+                   mode=_enum(), channel_axis=attr(int), shift=attr(as_array), scale=attr(as_array), power=attr(as_array)),
+    "NORMALIZATION": _kind("INormalizationLayer", "Mean 0, variance 1 over the axes whose bits are set; scale and bias.",
+                           axes=attr(int), epsilon=attr(float, 1e-5), num_groups=attr(int, 1)),
+    "IDENTITY": _kind("IIdentityLayer", "The same numbers again."),
+    "CAST": _kind("ICastLayer", "The same numbers in another type.", to_type=_enum()),
+    "QUANTIZE": _kind("IQuantizeLayer", "Real numbers to 8 bits, by the scale in the second input.",
+                      axis=attr(int, -1), to_type=_enum()),
+    "DEQUANTIZE": _kind("IDequantizeLayer", "8 bits to real numbers, by the scale in the second input.",
+                        axis=attr(int, -1), to_type=_enum()),
+    "SHAPE": _kind("IShapeLayer", "The shape of a tensor, as a tensor (INT64)."),
+    "EINSUM": _kind("IEinsumLayer", "Products and sums as an equation says.", equation=attr()),
+    "NON_ZERO": _kind("INonZeroLayer", "Indices of the elements that are not 0: how many is known only after the run.",
+                      indices_type=_enum(E.DataType.INT64)),
+    "PADDING": _kind("IPaddingLayer", "Zeros around the last two dimensions.",
+                     pre_padding_nd=attr(_dims), post_padding_nd=attr(_dims)),
+    "PARAMETRIC_RELU": _kind("IParametricReLULayer", "Leaky ReLU with slopes from the second input."),
+    "SQUEEZE": _kind("ISqueezeLayer", "Dimensions of size 1 taken away."),
+    "UNSQUEEZE": _kind("IUnsqueezeLayer", "Dimensions of size 1 put in."),
+    "LRN": _kind("ILRNLayer", "Local response normalization across channels.",
+                 window_size=attr(int), alpha=attr(float), beta=attr(float), k=attr(float)),
 }  # fmt: skip
+KINDS: dict[E.LayerType, type[ILayer]] = {E.LayerType[name]: kind for name, kind in _KINDS.items()}
+globals().update({kind.__name__: kind for kind in _KINDS.values()})
 
 
 def weights_of(layer: ILayer) -> dict[E.WeightsRole, np.ndarray]:

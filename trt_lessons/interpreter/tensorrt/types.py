@@ -10,6 +10,11 @@ from onnx import TensorProto
 
 from .enums import DataType
 
+__all__ = [
+    "Dims", "Dims2", "Dims3", "Dims4", "DimsHW", "Permutation", "Weights", "bfloat16", "bool", "float16", "float32", "fp8",
+    "int4", "int8", "int32", "int64", "nptype", "uint8", "volume",
+]  # fmt: skip
+
 float32, float16, bfloat16, int8, int32, int64 = (
     DataType[n] for n in ("FLOAT", "HALF", "BF16", "INT8", "INT32", "INT64")
 )
