@@ -180,13 +180,13 @@ def _refuse_foreign(data: bytes, called: str, host_code: bool) -> None:
 def _load_failed(called: str, lines: Sequence[str]) -> PlanError:
     text = " ".join(lines)
     why = "it is damaged, or from another TensorRT"
-    if re.search(r"version tag|serialization version|TensorRT version|built with", text, re.I):
+    if re.search(r"version tag|serialization version|TensorRT version|version of TensorRT|its format is", text, re.I):
         why = "it was built by another version of TensorRT"
     elif re.search(r"magic", text, re.I):
         why = "it does not begin as a plan does: damaged, or another kind of file"
-    elif re.search(r"size specified in header|truncat|end of|checksum|crc|sizeRead|remaining", text, re.I):
+    elif re.search(r"size specified in header|blobSize|truncat|end of|checksum|crc|sizeRead|remaining", text, re.I):
         why = "it is damaged or cut short"
-    elif re.search(r"compute capability|different (?:gpu|device)|platform", text, re.I):
+    elif re.search(r"compute capability|expecting compute|different (?:gpu|device)|platform", text, re.I):
         why = "it was built for another GPU"
     elif re.search(r"host code|host_code|lean runtime", text, re.I):
         why = "it contains code for the CPU, which is not allowed unless asked for (host_code=True)"
