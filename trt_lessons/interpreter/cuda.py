@@ -83,11 +83,8 @@ class Device:
 
     def __init__(self, number: int = 0) -> None:
         if number != 0:
-            raise _device.error(
-                "cuDeviceGet",
-                "cudaErrorInvalidDevice",
-                f"there is no device {number}; the interpreter has one, number 0",
-            )
+            words = f"there is no device {number}; the interpreter has one, number 0"
+            raise _device.error("cuDeviceGet", "cudaErrorInvalidDevice", words)
 
     @staticmethod
     def count() -> int:
@@ -153,9 +150,8 @@ class Context:
     def pop() -> None:
         """Take the current context off this thread's stack."""
         if not _stack():
-            raise _device.error(
-                "cuCtxPopCurrent", "cudaErrorDeviceUninitialized", "no context is current in this thread"
-            )
+            words = "no context is current in this thread"
+            raise _device.error("cuCtxPopCurrent", "cudaErrorDeviceUninitialized", words)
         _stack().pop()
 
     @staticmethod
@@ -188,12 +184,9 @@ def _stack() -> list[Context]:
 
 def _need_context(call: str) -> None:
     if not _stack():
-        raise _device.error(
-            call,
-            "cudaErrorDeviceUninitialized",
-            "no context is current in this thread; push the main thread's first: "
-            "cuda.Device(0).retain_primary_context().push(), and cuda.Context.pop() at the end",
-        )
+        words = "no context is current in this thread; push the main thread's first: "
+        words += "cuda.Device(0).retain_primary_context().push(), and cuda.Context.pop() at the end"
+        raise _device.error(call, "cudaErrorDeviceUninitialized", words)
 
 
 # ---- streams and events ----
@@ -298,11 +291,8 @@ class DeviceAllocation:
     def free(self) -> None:
         """Give the memory back now."""
         if not self._live:
-            raise _device.error(
-                "device_allocation::free",
-                "cudaErrorInvalidResourceHandle",
-                f"the memory at {self._address:#x} was freed before (a double free)",
-            )
+            words = f"the memory at {self._address:#x} was freed before (a double free)"
+            raise _device.error("device_allocation::free", "cudaErrorInvalidResourceHandle", words)
         self._live = False
         _device.free(self._address)
 
@@ -324,13 +314,8 @@ class PagelockedHostAllocation(HostPointer):
         self.memory = np.full(max(nbytes, 1), _device.GARBAGE, np.uint8)
         self._address = self.memory.ctypes.data
         strides = np.empty((0,) * len(shape), dtype).strides if nbytes == 0 else _strides(shape, dtype, order)
-        self.__array_interface__ = {
-            "version": 3,
-            "shape": shape,
-            "typestr": dtype.str,
-            "strides": strides,
-            "data": (self._address, False),
-        }
+        told = {"version": 3, "shape": shape, "typestr": dtype.str, "strides": strides}
+        self.__array_interface__ = told | {"data": (self._address, False)}
         _device.add_pinned(self, self._address, nbytes)
 
     def get_device_pointer(self) -> int:
@@ -431,60 +416,69 @@ def _host_bytes(array: Any, writable: bool) -> np.ndarray:
     return np.frombuffer(memory.cast("B"), np.uint8)
 
 
-def _copy(target: np.ndarray, source: np.ndarray) -> None:
-    target[:] = source
+def _move(call: str, stream: Stream | None | type, size: int, into: Any, out_of: Any) -> None:
+    """Copy `size` bytes; each side is an array of bytes or a device address. `Context` as stream: blocking."""
+
+    def side(place: Any) -> np.ndarray:
+        return place if isinstance(place, np.ndarray) else _device.view(place, size, call)
+
+    def work() -> None:
+        source = side(out_of)
+        side(into)[:] = source.copy() if isinstance(into, int) and isinstance(out_of, int) else source
+
+    if stream is Context:
+        _device.run_now(work, call)
+        return
+    handle = _handle(stream)
+    side(into), side(out_of)
+    _device.enqueue(handle, work, call)
+
+
+def _to_device(call: str, dest: Any, src: Any, stream: Any) -> None:
+    _need_context(call)
+    address, source = _address(dest, "dest"), _host_bytes(src, writable=False)
+    _move(call, stream, source.size, address, source)
+
+
+def _to_host(call: str, dest: Any, src: Any, stream: Any) -> None:
+    _need_context(call)
+    address, target = _address(src, "src"), _host_bytes(dest, writable=True)
+    _move(call, stream, target.size, target, address)
+
+
+def _inside(call: str, dest: Any, src: Any, size: int, stream: Any) -> None:
+    _need_context(call)
+    _move(call, stream, size, _address(dest, "dest"), _address(src, "src"))
 
 
 def memcpy_htod(dest: Any, src: Any) -> None:
     """Copy from host to device; returns when it is done."""
-    _need_context("cuMemcpyHtoD")
-    address, source = _address(dest, "dest"), _host_bytes(src, writable=False)
-    _device.run_now(lambda: _copy(_device.view(address, source.size, "cuMemcpyHtoD"), source), "cuMemcpyHtoD")
+    _to_device("cuMemcpyHtoD", dest, src, Context)
 
 
 def memcpy_dtoh(dest: Any, src: Any) -> None:
     """Copy from device to host; returns when it is done."""
-    _need_context("cuMemcpyDtoH")
-    address, target = _address(src, "src"), _host_bytes(dest, writable=True)
-    _device.run_now(lambda: _copy(target, _device.view(address, target.size, "cuMemcpyDtoH")), "cuMemcpyDtoH")
+    _to_host("cuMemcpyDtoH", dest, src, Context)
 
 
 def memcpy_dtod(dest: Any, src: Any, size: int) -> None:
     """Copy `size` bytes inside device memory."""
-    _need_context("cuMemcpyDtoD")
-    to, start = _address(dest, "dest"), _address(src, "src")
-    call = "cuMemcpyDtoD"
-    _device.run_now(lambda: _copy(_device.view(to, size, call), _device.view(start, size, call).copy()), call)
+    _inside("cuMemcpyDtoD", dest, src, size, Context)
 
 
 def memcpy_htod_async(dest: Any, src: Any, stream: Stream | None = None) -> None:
     """Enqueue a copy from host to device. The host array is read when the stream gets there."""
-    call = "cuMemcpyHtoDAsync"
-    _need_context(call)
-    address, source = _address(dest, "dest"), _host_bytes(src, writable=False)
-    _device.view(address, source.size, call)
-    _device.enqueue(_handle(stream), lambda: _copy(_device.view(address, source.size, call), source), call)
+    _to_device("cuMemcpyHtoDAsync", dest, src, stream)
 
 
 def memcpy_dtoh_async(dest: Any, src: Any, stream: Stream | None = None) -> None:
     """Enqueue a copy from device to host. The host array changes when the stream gets there."""
-    call = "cuMemcpyDtoHAsync"
-    _need_context(call)
-    address, target = _address(src, "src"), _host_bytes(dest, writable=True)
-    _device.view(address, target.size, call)
-    _device.enqueue(_handle(stream), lambda: _copy(target, _device.view(address, target.size, call)), call)
+    _to_host("cuMemcpyDtoHAsync", dest, src, stream)
 
 
 def memcpy_dtod_async(dest: Any, src: Any, size: int, stream: Stream | None = None) -> None:
     """Enqueue a copy of `size` bytes inside device memory."""
-    call = "cuMemcpyDtoDAsync"
-    _need_context(call)
-    to, start = _address(dest, "dest"), _address(src, "src")
-    _device.view(to, size, call)
-    _device.view(start, size, call)
-    _device.enqueue(
-        _handle(stream), lambda: _copy(_device.view(to, size, call), _device.view(start, size, call).copy()), call
-    )
+    _inside("cuMemcpyDtoDAsync", dest, src, size, stream)
 
 
 def memset_d8(dest: Any, data: int, size: int) -> None:

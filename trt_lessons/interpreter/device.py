@@ -73,11 +73,8 @@ PHRASES = {
     "cudaErrorCapturedEvent": "operation not permitted on an event last recorded in a capturing stream",
     "cudaErrorStreamCaptureWrongThread": "attempt to end a thread-local capture from another thread",
 }
-_CLASSES = {
-    "cudaErrorMemoryAllocation": MemoryError,
-    "cudaErrorNotReady": RuntimeError,
-    "cudaErrorLaunchFailure": LaunchError,
-}
+_CLASSES = {"cudaErrorMemoryAllocation": MemoryError, "cudaErrorNotReady": RuntimeError}
+_CLASSES["cudaErrorLaunchFailure"] = LaunchError
 
 
 def error(call: str, code: str, words: str) -> Error:
@@ -153,11 +150,8 @@ def allocate(nbytes: int, call: str = "cuMemAlloc") -> int:
         if nbytes <= 0:
             raise error(call, "cudaErrorInvalidValue", f"{nbytes} bytes were asked for; ask for at least one")
         if _used + nbytes > TOTAL_MEMORY:
-            raise error(
-                call,
-                "cudaErrorMemoryAllocation",
-                f"{nbytes:,} bytes were asked for and {TOTAL_MEMORY - _used:,} are free",
-            )
+            words = f"{nbytes:,} bytes were asked for and {TOTAL_MEMORY - _used:,} are free"
+            raise error(call, "cudaErrorMemoryAllocation", words)
         block = Block(_next_address, nbytes, np.full(nbytes, GARBAGE, np.uint8))
         _blocks.append(block)
         _starts.append(block.address)
@@ -301,11 +295,8 @@ def queue_of(handle: int, call: str = "cuStream") -> Queue:
     """The stream with this handle; LogicError when there is none (any more)."""
     queue = _queues.get(handle)
     if queue is None or queue.closed:
-        raise error(
-            call,
-            "cudaErrorInvalidResourceHandle",
-            f"{handle:#x} is not the handle of a living stream; keep the Stream object while it is in use",
-        )
+        words = f"{handle:#x} is not the handle of a living stream; keep the Stream object while it is in use"
+        raise error(call, "cudaErrorInvalidResourceHandle", words)
     return queue
 
 
@@ -451,9 +442,8 @@ class EventState:
             elif self.mark is not None:
                 mark = self.mark
                 if queue.capture is not None:
-                    raise queue.capture.invalidate(
-                        call, "cudaErrorStreamCaptureIsolation", "the event was recorded outside the capture"
-                    )
+                    words = "the event was recorded outside the capture"
+                    raise queue.capture.invalidate(call, "cudaErrorStreamCaptureIsolation", words)
                 queue.items.append((next(_sequence), lambda: _run(mark.queue, mark.moment)))
 
     def synchronize(self, call: str = "cuEventSynchronize") -> None:
@@ -477,11 +467,8 @@ class EventState:
 
     def _forbid_captured(self, call: str) -> None:
         if self.captured is not None:
-            raise error(
-                call,
-                "cudaErrorCapturedEvent",
-                "inside a capture nothing runs, so there is nothing to wait for; record it again first",
-            )
+            words = "inside a capture nothing runs, so there is nothing to wait for; record it again first"
+            raise error(call, "cudaErrorCapturedEvent", words)
 
 
 def elapsed_ms(start: EventState, end: EventState, call: str = "cuEventElapsedTime") -> float:
@@ -493,9 +480,8 @@ def elapsed_ms(start: EventState, end: EventState, call: str = "cuEventElapsedTi
             raise error(call, "cudaErrorInvalidResourceHandle", "an event was never recorded")
     for event in (start, end):
         if event.mark.clock is None:
-            raise error(
-                call, "cudaErrorNotReady", "the stream has not reached the event yet; call its synchronize() first"
-            )
+            words = "the stream has not reached the event yet; call its synchronize() first"
+            raise error(call, "cudaErrorNotReady", words)
     return (end.mark.clock - start.mark.clock) * 1e3
 
 
@@ -524,9 +510,8 @@ class Capture:
 
     def check(self, call: str) -> None:
         if self.broken:
-            raise error(
-                call, "cudaErrorStreamCaptureInvalidated", "an earlier call broke this capture; end it and begin again"
-            )
+            words = "an earlier call broke this capture; end it and begin again"
+            raise error(call, "cudaErrorStreamCaptureInvalidated", words)
 
     def add(self, queue: Queue, work: Work, call: str) -> None:
         self.check(call)
@@ -560,31 +545,22 @@ def forbid_while_capturing(call: str) -> None:
     """Refuse a call that CUDA calls unsafe while a capture of this mode is under way."""
     for capture in _captures():
         if capture.mode == "global" or (capture.mode == "thread-local" and capture.thread == threading.get_ident()):
-            raise capture.invalidate(
-                call,
-                "cudaErrorStreamCaptureUnsupported",
-                "a stream is being captured; do this before or after the capture",
-            )
+            words = "a stream is being captured; do this before or after the capture"
+            raise capture.invalidate(call, "cudaErrorStreamCaptureUnsupported", words)
 
 
 def _forbid_legacy(call: str) -> None:
     for capture in _captures():
         if any(queue.blocking for queue in capture.queues):
-            raise capture.invalidate(
-                call,
-                "cudaErrorStreamCaptureImplicit",
-                "a blocking call or the default stream waits for all streams, and one is being "
-                "captured; use the _async form on the captured stream",
-            )
+            words = "a blocking call or the default stream waits for all streams, and one is being captured"
+            words += "; use the _async form on the captured stream"
+            raise capture.invalidate(call, "cudaErrorStreamCaptureImplicit", words)
 
 
 def _forbid_captured(queue: Queue, call: str) -> None:
     if queue.capture is not None:
-        raise queue.capture.invalidate(
-            call,
-            "cudaErrorStreamCaptureUnsupported",
-            "this stream is being captured: nothing runs, so there is nothing to wait for",
-        )
+        words = "this stream is being captured: nothing runs, so there is nothing to wait for"
+        raise queue.capture.invalidate(call, "cudaErrorStreamCaptureUnsupported", words)
 
 
 def begin_capture(handle: int, mode: str, call: str = "cudaStreamBeginCapture") -> None:
@@ -615,11 +591,8 @@ def end_capture(handle: int, call: str = "cudaStreamEndCapture") -> Graph:
         capture.ended = True
         capture.check(call)
         if capture.unjoined:
-            raise error(
-                call,
-                "cudaErrorStreamCaptureUnjoined",
-                "a second stream works in this capture; let the first wait for an event of it before the end",
-            )
+            words = "a second stream works in this capture; let the first wait for an event of it before the end"
+            raise error(call, "cudaErrorStreamCaptureUnjoined", words)
         return Graph(capture.works)
 
 
@@ -633,9 +606,4 @@ def capture_status(handle: int, call: str = "cudaStreamIsCapturing") -> int:
 def launch(graph: Graph, handle: int, call: str = "cudaGraphLaunch") -> None:
     """Enqueue all recorded work into a stream."""
     works = graph.works
-
-    def replay() -> None:
-        for work in works:
-            work()
-
-    enqueue(handle, replay, call)
+    enqueue(handle, lambda: [work() for work in works], call)

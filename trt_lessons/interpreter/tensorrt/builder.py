@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 
 from . import enums as E
 from . import plan as P
-from .callbacks import INTERNAL, SERIALIZATION, USAGE, IHostMemory, ILogger, IProgressMonitor, Reporter
+from .callbacks import INTERNAL, SERIALIZATION, IHostMemory, ILogger, IProgressMonitor, Reporter
 from .layers import weights_of
 from .lowering import NetworkError
 from .network import INetworkDefinition
@@ -35,7 +35,8 @@ class IOptimizationProfile:
     def get_shape(self, input: str) -> list[Dims]:
         """[min, opt, max] of an input; an empty list and an error where none was set."""
         if input not in self._shapes:
-            self._logger.log(E.Severity.ERROR, f"Cannot get dimensions for input: {input}. Input is not present in this OptimizationProfile")  # fmt: skip
+            told = "Input is not present in this OptimizationProfile"
+            self._logger.log(E.Severity.ERROR, f"Cannot get dimensions for input: {input}. {told}")
         return list(self._shapes.get(input, ()))
 
     def __bool__(self) -> bool:
@@ -120,7 +121,7 @@ class IBuilderConfig(Reporter):
         """The new profile's index; -1 and an error where min <= opt <= max does not hold."""
         if not profile:
             self._say(E.Severity.ERROR, "Specified optimization profiles must satisfy MIN<=OPT<=MAX.")
-            self._fail(USAGE, "addOptimizationProfile", "Parameter check failed, condition: profile->isValid()")
+            self._refuse("addOptimizationProfile", "condition: profile->isValid()")
             return -1
         self._profiles.append(profile)
         return len(self._profiles) - 1
@@ -276,12 +277,13 @@ class Builder(Reporter):
             for node in lowering.parts[layer._index].nodes
             for name in node.output
         }
+        io = [_io_facts(t, "INPUT") for t in network._inputs] + [_io_facts(t, "OUTPUT") for t in network._outputs]
         facts = {
-            "level": config.builder_optimization_level, "verbosity": config.profiling_verbosity.name, "profiles": profiles or [{}],
-            "flags": [f.name for f in E.BuilderFlag if config.get_flag(f)], "compatibility": config.hardware_compatibility_level.name,
-            "io": [_io_facts(t, "INPUT") for t in network._inputs] + [_io_facts(t, "OUTPUT") for t in network._outputs],
-            "layers": P.engine_layers(fused, full, kinds, shapes, layer_of), "name": network.name, "weights": _weight_names(network),
-            "tactics": config._tactics, "capability": config.engine_capability.name,
+            "level": config.builder_optimization_level, "verbosity": config.profiling_verbosity.name, "io": io,
+            "compatibility": config.hardware_compatibility_level.name, "capability": config.engine_capability.name,
+            "flags": [f.name for f in E.BuilderFlag if config.get_flag(f)], "profiles": profiles or [{}],
+            "layers": P.engine_layers(fused, full, kinds, shapes, layer_of), "name": network.name,
+            "weights": _weight_names(network), "tactics": config._tactics,
         }  # fmt: skip
         light = light_model(full)
         facts["memory"] = [self._memory(light, facts["io"], p, kinds) for p in facts["profiles"]]
@@ -310,7 +312,8 @@ def _misfit(shape: Dims, ranges: tuple[Dims, Dims, Dims] | None, number: int) ->
     for i, (n, *sizes) in enumerate(zip(shape, *ranges, strict=True)):
         if n != -1 and sizes != [n] * 3:
             got = ", ".join(f"{which}={m}" for which, m in zip(("min", "opt", "max"), sizes, strict=True))
-            return f"for dimension number {i} in profile {number} does not match network definition (got {got}), expected min=opt=max={n})."  # fmt: skip
+            told = f"for dimension number {i} in profile {number} does not match network definition"
+            return f"{told} (got {got}), expected min=opt=max={n})."
     return None
 
 
@@ -322,13 +325,8 @@ def _output_info(tensor: object) -> onnx.ValueInfoProto:
 
 
 def _io_facts(tensor: object, mode: str) -> dict:
-    return {
-        "name": tensor._name,
-        "mode": mode,
-        "dtype": tensor.dtype.name,
-        "shape": list(tensor.shape),
-        "location": tensor.location.name,
-    }
+    told = {"name": tensor._name, "mode": mode, "dtype": tensor.dtype.name, "shape": list(tensor.shape)}
+    return told | {"location": tensor.location.name}
 
 
 def _weight_names(network: INetworkDefinition) -> dict[str, list]:

@@ -8,7 +8,8 @@ from .enums import ErrorCodeTRT, Severity
 from .types import DataType
 
 __all__ = [
-    "IErrorRecorder", "IHostMemory", "ILogger", "IOutputAllocator", "IProfiler", "IProgressMonitor", "Logger", "Profiler",
+    "IErrorRecorder", "IHostMemory", "ILogger", "IOutputAllocator", "IProfiler", "IProgressMonitor", "Logger",
+    "Profiler",
 ]  # fmt: skip
 
 
@@ -109,3 +110,8 @@ class Reporter:
         if self.error_recorder is not None:
             self.error_recorder.report_error(_CODES.get(kind, ErrorCodeTRT.UNSPECIFIED_ERROR), text)
         self._say(Severity.ERROR, f"{where}: {kind} ({text})")
+
+    def _refuse(self, where: str, text: str) -> bool:
+        """An error for a call that should not have been made so; False."""
+        self._fail(USAGE, f"{type(self).__name__}::{where}", text)
+        return False

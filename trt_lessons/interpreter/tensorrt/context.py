@@ -12,7 +12,7 @@ import onnxruntime as ort
 
 from .. import device
 from . import plan as P
-from .callbacks import USAGE, IOutputAllocator, IProfiler, Reporter
+from .callbacks import IOutputAllocator, IProfiler, Reporter
 from .engine import ICudaEngine, _numpy
 from .types import Dims, UnknownDims, volume
 
@@ -42,10 +42,8 @@ class IExecutionContext(Reporter):
 
     def set_optimization_profile_async(self, profile_index: int, stream_handle: int) -> bool:
         """Use another profile; set the input shapes again: those kept may not fit it."""
-        count = self.engine.num_optimization_profiles
-        if not 0 <= profile_index < count:
-            self._fail(USAGE, "IExecutionContext::setOptimizationProfileAsync", f"profile {profile_index} is not in [0, {count - 1}]")  # fmt: skip
-            return False
+        if not 0 <= profile_index < self.engine.num_optimization_profiles:
+            return self._refuse("setOptimizationProfileAsync", f"there is no profile {profile_index}")
         self._profile = profile_index
         return True
 
@@ -56,28 +54,21 @@ class IExecutionContext(Reporter):
         return "" if fits else f"Valid range for profile {profile}: {list(low)}..{list(high)}."
 
     def set_input_shape(self, name: str, shape: Sequence[int]) -> bool:
-        """The shape of an input for the next run; False and an error where no profile takes it (the run checks its own)."""
-        where, wanted = "IExecutionContext::setInputShape", Dims(shape)
-        tensor = self.engine._io.get(name)
+        """The shape of an input for the next run; False where no profile takes it (the run looks at its own)."""
+        tensor, call, wanted = self.engine._io.get(name), "setInputShape", Dims(shape)
         if tensor is None or tensor["mode"] != "INPUT":
-            self._fail(
-                USAGE, where, f"Given invalid tensor name: {name}. Get valid tensor names with getIOTensorName()"
+            return self._refuse(
+                call, f"Given invalid tensor name: {name}. Get valid tensor names with getIOTensorName()"
             )
-            return False
         if len(wanted) != len(tensor["shape"]):
-            self._fail(
-                USAGE,
-                where,
-                f"{name} has {len(tensor['shape'])} dimensions, the shape given has {len(wanted)}: {wanted}",
-            )
-            return False
+            return self._refuse(call, f"condition: engineDims.nbDims == dims.nbDims. {name} wants {tensor['shape']}")
         if any(n not in (-1, d) for n, d in zip(tensor["shape"], wanted, strict=True)):
-            self._fail(USAGE, where, f"Static dimension mismatch while setting input shape for {name}. Set dimensions are {list(wanted)}. Expected dimensions are {tensor['shape']}.")  # fmt: skip
-            return False
+            told = f"Set dimensions are {list(wanted)}. Expected dimensions are {tensor['shape']}."
+            return self._refuse(call, f"Static dimension mismatch while setting input shape for {name}. {told}")
         wrong = [self._misfits(name, wanted, i) for i in range(self.engine.num_optimization_profiles)]
         if all(wrong):
-            self._fail(USAGE, where, f"Set dimension {list(wanted)} for tensor {name} does not satisfy any optimization profiles. {' '.join(wrong)}")  # fmt: skip
-            return False
+            told = f"Set dimension {list(wanted)} for tensor {name} does not satisfy any optimization profiles."
+            return self._refuse(call, " ".join([told, *wrong]))
         self._given[name] = tuple(wanted)
         return True
 
@@ -150,7 +141,7 @@ class IExecutionContext(Reporter):
 
     def execute_async_v3(self, stream_handle: int) -> bool:
         """Put one run into a stream; False and an error where a shape or an address is missing."""
-        if not self._ready("IExecutionContext::enqueueV3"):
+        if not self._ready("enqueueV3"):
             return False
         run = self._prepared(dict(self._addresses))
         if any(n in self.engine._bounds for n in self.engine._io):
@@ -162,29 +153,23 @@ class IExecutionContext(Reporter):
     def execute_v2(self, bindings: Sequence[int]) -> bool:
         """Run now and wait; `bindings` are addresses in the order of the engine's tensors."""
         self._addresses.update(zip(self.engine._io, map(int, bindings), strict=False))
-        if not self._ready("IExecutionContext::executeV2"):
+        if not self._ready("executeV2"):
             return False
         device.run_now(self._prepared(dict(self._addresses)), "executeV2")
         return True
 
-    def _ready(self, where: str) -> bool:
+    def _ready(self, call: str) -> bool:
         missing = self._open()
         if missing:
-            self._fail(
-                USAGE, where, f"Input shapes are not set, condition: allInputDimensionsSpecified(routine): {missing}"
-            )
-            return False
+            return self._refuse(call, f"Input shapes are not set, condition: allInputDimensionsSpecified: {missing}")
         for name, shape in self._given.items():
             wrong = self._misfits(name, shape, self._profile)
             if wrong:
-                self._fail(
-                    USAGE, where, f"Supplied binding dimension {list(shape)} for {name} exceed min ~ max range. {wrong}"
-                )
-                return False
+                return self._refuse(call, f"Supplied dimension {list(shape)} for {name} exceeds min ~ max. {wrong}")
         for name in self.engine._io:
             if not self._addresses.get(name) and self._allocators.get(name) is None:
-                self._fail(USAGE, where, f"Neither address or allocator is set for tensor {name}. Call setTensorAddress or setOutputAllocator before enqueue/execute.")  # fmt: skip
-                return False
+                told = "Call setTensorAddress or setOutputAllocator before enqueue/execute."
+                return self._refuse(call, f"Neither address or allocator is set for tensor {name}. {told}")
         return True
 
     def _prepared(self, addresses: dict[str, int]) -> object:

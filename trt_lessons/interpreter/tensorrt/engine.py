@@ -12,7 +12,7 @@ from onnx import numpy_helper
 from . import enums as E
 from . import plan as P
 from .builder import light_model
-from .callbacks import SERIALIZATION, USAGE, IHostMemory, ILogger, Reporter
+from .callbacks import SERIALIZATION, IHostMemory, ILogger, Reporter
 from .types import TO_ONNX, Dims, UnknownDims, Weights, as_array
 
 
@@ -30,9 +30,7 @@ class Runtime(Reporter):
     def deserialize_cuda_engine(self, serialized_engine: bytes) -> ICudaEngine | None:
         """The engine in a plan; None and an error for anything that is not a whole plan of the interpreter."""
         if not bytes(serialized_engine):
-            return self._fail(
-                USAGE, "IRuntime::deserializeCudaEngine", "Cannot deserialize with an empty memory buffer."
-            )
+            return self._refuse("deserializeCudaEngine", "Cannot deserialize with an empty memory buffer.") or None
         try:
             facts, model = P.unpack(bytes(serialized_engine))
             return ICudaEngine(self, facts, model)
@@ -87,18 +85,15 @@ class ICudaEngine(Reporter):
     def _tensor(self, name: str, where: str) -> dict | None:
         found = self._io.get(name)
         if found is None:
-            self._fail(
-                USAGE,
-                f"ICudaEngine::{where}",
-                f"Given invalid tensor name: {name}. Get valid tensor names with getIOTensorName()",
-            )
+            self._refuse(where, f"Given invalid tensor name: {name}. Get valid tensor names with getIOTensorName()")
         return found
 
     def get_tensor_name(self, index: int) -> str | None:
         """The index-th input or output, inputs first; None and an error past the end."""
         if 0 <= index < len(self._io):
             return list(self._io)[index]
-        return self._fail(USAGE, "ICudaEngine::getIOTensorName", f"Parameter check failed, condition: index >= 0 && index < getNbIOTensors(). getIOTensorName is called with invalid index {index}.")  # fmt: skip
+        told = f"getIOTensorName is called with invalid index {index}."
+        return self._refuse("getIOTensorName", f"condition: index >= 0 && index < getNbIOTensors(). {told}") or None
 
     def get_tensor_mode(self, name: str) -> E.TensorIOMode:
         """INPUT, OUTPUT, or NONE for a name the engine does not know."""
@@ -137,7 +132,9 @@ class ICudaEngine(Reporter):
         found = self._tensor(name, "getProfileShape")
         known = 0 <= profile_index < self.num_optimization_profiles
         if not known:
-            self._fail(USAGE, "ICudaEngine::getProfileShape", "Parameter check failed, condition: profileIndex >= 0 && profileIndex < getNbOptimizationProfiles()")  # fmt: skip
+            self._refuse(
+                "getProfileShape", "condition: profileIndex >= 0 && profileIndex < getNbOptimizationProfiles()"
+            )
         if found is None or found["mode"] != "INPUT" or not known:
             return [UnknownDims()] * 3
         ranges = self._facts["profiles"][profile_index].get(name, [found["shape"]] * 3)
@@ -163,12 +160,8 @@ class ICudaEngine(Reporter):
         from .context import IExecutionContext
 
         if self._missing:
-            self._fail(
-                USAGE,
-                "ICudaEngine::createExecutionContext",
-                "the plan was built without its weights (STRIP_PLAN): refit it first",
-            )
-            return None
+            told = "the plan was built without its weights (STRIP_PLAN): refit it first"
+            return self._refuse("createExecutionContext", told) or None
         return IExecutionContext(self)
 
     def _shapes(self, inputs: dict[str, tuple[int, ...]]) -> dict[str, tuple]:
@@ -224,13 +217,7 @@ class EngineInspector(Reporter):
     def _layer(self, index: int) -> dict | str:
         layer = self._engine._facts["layers"][index]
         verbosity = self._engine.profiling_verbosity
-        return (
-            {}
-            if verbosity == E.ProfilingVerbosity.NONE
-            else layer
-            if verbosity == E.ProfilingVerbosity.DETAILED
-            else layer["Name"]
-        )
+        return {"NONE": {}, "DETAILED": layer}.get(verbosity.name, layer["Name"])
 
 
 def _line(layer: dict | str) -> str:
@@ -251,7 +238,7 @@ class Refitter(Reporter):
         self._engine, self._given = engine, {}
         self.max_threads, self.weights_validation = 1, True
         if not engine.refittable:
-            self._fail(USAGE, "createInferRefitter", "Parameter check failed, condition: e.isRefittable()")
+            self._refuse("createInferRefitter", "condition: e.isRefittable()")
             raise TypeError("pybind11::init(): factory function returned nullptr")
 
     def _names(self) -> dict[str, list]:
@@ -287,15 +274,10 @@ class Refitter(Reporter):
         old = next((c for c in self._engine._model.graph.initializer if c.name == name), None)
         array = as_array(weights)
         if name not in self._names() or old is None:
-            self._fail(USAGE, "IRefitter::setNamedWeights", f"there are no weights named {name}")
-            return False
-        if array is None or array.size != int(np.prod(old.dims)):
-            self._fail(
-                USAGE,
-                "IRefitter::setNamedWeights",
-                f"{name} has {int(np.prod(old.dims))} weights, {0 if array is None else array.size} were given",
-            )
-            return False
+            return self._refuse("setNamedWeights", f"there are no weights named {name}")
+        count, given = int(np.prod(old.dims)), 0 if array is None else array.size
+        if given != count:
+            return self._refuse("setNamedWeights", f"{name} has {count} weights, {given} were given")
         kind = onnx.helper.tensor_dtype_to_np_dtype(old.data_type)
         self._given[name] = numpy_helper.from_array(array.astype(kind).reshape(tuple(old.dims)), name)
         return True
@@ -303,8 +285,7 @@ class Refitter(Reporter):
     def refit_cuda_engine(self) -> bool:
         """Put the new weights in; False and an error while some are missing."""
         if self.get_missing_weights() or not self._engine.refittable:
-            self._fail(USAGE, "IRefitter::refitCudaEngine", f"weights are missing: {self.get_missing_weights()}")
-            return False
+            return self._refuse("refitCudaEngine", f"weights are missing: {self.get_missing_weights()}")
         for constant in self._engine._model.graph.initializer:
             if constant.name in self._given:
                 constant.CopyFrom(self._given[constant.name])

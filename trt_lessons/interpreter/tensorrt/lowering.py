@@ -128,7 +128,7 @@ class Lowering:
         return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
 
     def _infer(self, strict: bool = True) -> None:
-        """onnx's shape inference, strictly; BF16 once more without its type check, which knows BF16 from opset 22 on."""
+        """onnx's shape inference, strictly; BF16 again without its type check, which knows BF16 from opset 22 on."""
         model, reason = self.model([], light=True), ""
         for check in (True, False) if strict else ():
             try:
@@ -377,7 +377,8 @@ def _elementwise(layer: ILayer, e: Emit) -> None:
         kinds = " and ".join(x.dtype.name.capitalize() for x in (a, b))
         raise NetworkError(f"operation {op} has incompatible input types {kinds}")
     if any(m != n and 1 not in (m, n) and -1 not in (m, n) for m, n in zip(a.shape, b.shape, strict=True)):
-        raise NetworkError(f"elementwise inputs must have same dimensions or follow broadcast rules (input dimensions were {a.shape} and {b.shape})")  # fmt: skip
+        told = "elementwise inputs must have same dimensions or follow broadcast rules"
+        raise NetworkError(f"{told} (input dimensions were {a.shape} and {b.shape})")
     if op != "FLOOR_DIV":
         e.node(_ELEMENTWISE[op], layer._inputs)
     elif a.dtype in (
@@ -491,21 +492,18 @@ def _gather(layer: ILayer, e: Emit) -> None:
 
 def _resize(layer: ILayer, e: Emit) -> None:
     v, x = layer._values, layer._inputs[0]
-    shape = (
-        _as_int64(layer._inputs[1], e)
-        if len(layer._inputs) > 1
-        else e.ints(v["shape"], "shape")
-        if "shape" in v
-        else None
-    )
+    shape = e.ints(v["shape"], "shape") if "shape" in v else None
+    if len(layer._inputs) > 1:
+        shape = _as_int64(layer._inputs[1], e)
     scales = "" if shape else e.const(np.array(v["scales"], np.float32), "scales")
     coordinates = {"HALF_PIXEL": "half_pixel", "ALIGN_CORNERS": "align_corners", "ASYMMETRIC": "asymmetric"}
     rounding = {"FLOOR": "floor", "CEIL": "ceil", "HALF_UP": "round_prefer_ceil", "HALF_DOWN": "round_prefer_floor"}
-    inputs = [x, "", scales] + ([shape] if shape else [])
+    coordinate = v.get("coordinate_transformation", E.ResizeCoordinateTransformation.ASYMMETRIC)
+    nearest = v.get("nearest_rounding", E.ResizeRoundMode.FLOOR)
     e.node(
-        "Resize", inputs, mode=v.get("resize_mode", E.InterpolationMode.NEAREST).name.lower(),
-        coordinate_transformation_mode=coordinates[v.get("coordinate_transformation", E.ResizeCoordinateTransformation.ASYMMETRIC).name],
-        nearest_mode=rounding[v.get("nearest_rounding", E.ResizeRoundMode.FLOOR).name], cubic_coeff_a=v.get("cubic_coeff", -0.75),
+        "Resize", [x, "", scales] + ([shape] if shape else []), cubic_coeff_a=v.get("cubic_coeff", -0.75),
+        mode=v.get("resize_mode", E.InterpolationMode.NEAREST).name.lower(), nearest_mode=rounding[nearest.name],
+        coordinate_transformation_mode=coordinates[coordinate.name],
     )  # fmt: skip
 
 
@@ -577,7 +575,8 @@ def constant_proto(layer: ILayer) -> TensorProto:
     name, values = layer._outputs[0]._name, layer._values
     if "proto" not in values:
         if values["weights"].size != volume(values["shape"]):
-            raise NetworkError(f"constant weights has count {values['weights'].size} but {volume(values['shape'])} was expected")  # fmt: skip
+            count, wanted = values["weights"].size, volume(values["shape"])
+            raise NetworkError(f"constant weights has count {count} but {wanted} was expected")
         return numpy_helper.from_array(values["weights"].reshape(tuple(values["shape"])), name)
     proto = TensorProto()
     proto.CopyFrom(values["proto"])

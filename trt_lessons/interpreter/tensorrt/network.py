@@ -63,10 +63,11 @@ class ITensor:
     @dtype.setter
     def dtype(self, dtype: E.DataType) -> None:
         if self.is_network_output:
-            where, why = "ITensor::setType", "a strongly typed network's types follow from its inputs"
-            return self._network._fail(USAGE, where, f"{self._name}: {why}")
+            told = "a strongly typed network's types follow from its inputs"
+            return self._network._fail(USAGE, "ITensor::setType", f"{self._name}: {told}")
         if self._producer is not None:
-            return self._network._say(E.Severity.WARNING, "Tensor DataType is determined at build time for tensors not marked as input or output.")  # fmt: skip
+            told = "Tensor DataType is determined at build time for tensors not marked as input or output."
+            return self._network._say(E.Severity.WARNING, told)
         self._dtype = dtype
         self._network._lowering.invalidate(0)
 
@@ -113,7 +114,8 @@ class INetworkDefinition(Reporter):
 
     def get_layer(self, index: int) -> L.ILayer | None:
         """The index-th layer, as the base class ILayer; None and an error past the end."""
-        layer = self._item(self._layers, index, "getLayer", f"vector::_M_range_check: __n (which is {index}) >= this->size() (which is {len(self)})")  # fmt: skip
+        bound = f"vector::_M_range_check: __n (which is {index}) >= this->size() (which is {len(self)})"
+        layer = self._item(self._layers, index, "getLayer", bound)
         if layer is None:
             return None
         view = object.__new__(L.ILayer)
@@ -131,7 +133,7 @@ class INetworkDefinition(Reporter):
     def _item(self, items: list, index: int, where: str, condition: str) -> Any:
         if 0 <= index < len(items):
             return items[index]
-        return self._fail(USAGE, where, f"Parameter check failed, condition: {condition}")
+        return self._refuse(where, f"condition: {condition}") or None
 
     def __len__(self) -> int:
         return len(self._layers)
@@ -165,8 +167,7 @@ class INetworkDefinition(Reporter):
     def add_input(self, name: str, dtype: E.DataType, shape: Sequence[int]) -> ITensor | None:
         """A new input; None and an error when the name is taken."""
         if name in {t.name for t in self._inputs}:
-            condition = "inName != knownInput->getName()"
-            return self._fail(USAGE, "addInput", f"Parameter check failed, condition: {condition}. {name} is taken")
+            return self._refuse("addInput", f"condition: inName != knownInput->getName(). {name} is taken") or None
         tensor = self._new_tensor(name, None)
         tensor._dtype, tensor._shape = dtype, Dims(shape)
         self._inputs.append(tensor)
@@ -202,14 +203,14 @@ class INetworkDefinition(Reporter):
         n = len(Dims(size))
         ones, zeros = Dims([1] * n), Dims([0] * n)
         return self._add(kind, [input], {
-            "num_output_maps": int(maps), "kernel_size_nd": Dims(size), "kernel": as_array(kernel), "bias": as_array(bias),
-            "stride_nd": ones, "dilation_nd": ones, "pre_padding": zeros, "post_padding": zeros,
+            "num_output_maps": int(maps), "kernel_size_nd": Dims(size), "kernel": as_array(kernel),
+            "bias": as_array(bias), "stride_nd": ones, "dilation_nd": ones, "pre_padding": zeros, "post_padding": zeros,
         })  # fmt: skip
 
     def add_convolution_nd(
         self, input: ITensor, num_output_maps: int, kernel_shape: Dims, kernel: Weights, bias: Weights | None = None
     ) -> L.IConvolutionLayer:
-        """Convolution over the last `len(kernel_shape)` dimensions; kernel is [maps, channels/groups, *kernel_shape]."""
+        """Over the last `len(kernel_shape)` dimensions; kernel is [maps, channels/groups, *kernel_shape]."""
         return self._with_kernel("CONVOLUTION", input, num_output_maps, kernel_shape, kernel, bias)
 
     def add_deconvolution_nd(
@@ -227,7 +228,6 @@ class INetworkDefinition(Reporter):
         })  # fmt: skip
 
     def add_activation(self, input: ITensor, type: E.ActivationType) -> L.IActivationLayer:
-        """A function of each element."""
         return self._add("ACTIVATION", [input], {"type": type})
 
     def add_softmax(self, input: ITensor) -> L.ISoftMaxLayer:
@@ -242,7 +242,6 @@ class INetworkDefinition(Reporter):
         return self._add("MATRIX_MULTIPLY", [input0, input1], {"op0": op0, "op1": op1})
 
     def add_constant(self, shape: Dims, weights: Weights) -> L.IConstantLayer:
-        """Numbers known now."""
         return self._add("CONSTANT", [], {"shape": Dims(shape), "weights": as_array(weights)})
 
     def add_elementwise(self, input1: ITensor, input2: ITensor, op: E.ElementWiseOperation) -> L.IElementWiseLayer:
@@ -250,7 +249,6 @@ class INetworkDefinition(Reporter):
         return self._add("ELEMENTWISE", [input1, input2], {"op": op})
 
     def add_unary(self, input: ITensor, op: E.UnaryOperation) -> L.IUnaryLayer:
-        """A function of each element."""
         return self._add("UNARY", [input], {"op": op})
 
     def add_reduce(self, input: ITensor, op: E.ReduceOperation, axes: int, keep_dims: bool) -> L.IReduceLayer:
@@ -268,7 +266,6 @@ class INetworkDefinition(Reporter):
         return self._add("SHUFFLE", [input])
 
     def add_slice(self, input: ITensor, start: Dims, shape: Dims, stride: Dims) -> L.ISliceLayer:
-        """A part of a tensor."""
         return self._add("SLICE", [input], {"start": Dims(start), "shape": Dims(shape), "stride": Dims(stride)})
 
     def add_concatenation(self, inputs: Sequence[ITensor]) -> L.IConcatenationLayer:
@@ -281,11 +278,9 @@ class INetworkDefinition(Reporter):
         return self._add("GATHER", [input, indices], {"axis": int(axis), "mode": E.GatherMode.DEFAULT})
 
     def add_gather_v2(self, input: ITensor, indices: ITensor, mode: E.GatherMode) -> L.IGatherLayer:
-        """As add_gather, the axis set afterwards."""
         return self._add("GATHER", [input, indices], {"mode": mode})
 
     def add_select(self, condition: ITensor, then_input: ITensor, else_input: ITensor) -> L.ISelectLayer:
-        """One of two tensors, element by element."""
         return self._add("SELECT", [condition, then_input, else_input])
 
     def add_resize(self, input: ITensor) -> L.IResizeLayer:
@@ -312,11 +307,9 @@ class INetworkDefinition(Reporter):
         return self._add("NORMALIZATION", [input, scale, bias], {"axes": int(axesMask)})
 
     def add_identity(self, input: ITensor) -> L.IIdentityLayer:
-        """The same numbers again."""
         return self._add("IDENTITY", [input])
 
     def add_cast(self, input: ITensor, to_type: E.DataType) -> L.ICastLayer:
-        """The same numbers in another type."""
         return self._add("CAST", [input], {"to_type": to_type})
 
     def add_quantize(self, input: ITensor, scale: ITensor, output_type: E.DataType) -> L.IQuantizeLayer:
@@ -324,15 +317,12 @@ class INetworkDefinition(Reporter):
         return self._add("QUANTIZE", [input, scale], {"to_type": output_type})
 
     def add_dequantize(self, input: ITensor, scale: ITensor, output_type: E.DataType) -> L.IDequantizeLayer:
-        """q * scale."""
         return self._add("DEQUANTIZE", [input, scale], {"to_type": output_type})
 
     def add_shape(self, input: ITensor) -> L.IShapeLayer:
-        """The shape as a tensor."""
         return self._add("SHAPE", [input])
 
     def add_einsum(self, inputs: Sequence[ITensor], equation: str) -> L.IEinsumLayer:
-        """Products and sums as the equation says."""
         return self._add("EINSUM", inputs, {"equation": equation})
 
     def add_non_zero(self, input: ITensor, indices_type: E.DataType = E.DataType.INT32) -> L.INonZeroLayer:
@@ -340,7 +330,6 @@ class INetworkDefinition(Reporter):
         return self._add("NON_ZERO", [input], {"indices_type": indices_type})
 
     def add_padding_nd(self, input: ITensor, pre_padding: Dims, post_padding: Dims) -> L.IPaddingLayer:
-        """Zeros around the last two dimensions."""
         return self._add(
             "PADDING", [input], {"pre_padding_nd": Dims(pre_padding), "post_padding_nd": Dims(post_padding)}
         )
@@ -350,13 +339,10 @@ class INetworkDefinition(Reporter):
         return self._add("PARAMETRIC_RELU", [input, slopes])
 
     def add_squeeze(self, input: ITensor, axes: ITensor | None = None) -> L.ISqueezeLayer:
-        """Dimensions of size 1 taken away."""
         return self._add("SQUEEZE", [input] if axes is None else [input, axes])
 
     def add_unsqueeze(self, input: ITensor, axes: ITensor) -> L.IUnsqueezeLayer:
-        """Dimensions of size 1 put in."""
         return self._add("UNSQUEEZE", [input, axes])
 
     def add_lrn(self, input: ITensor, window: int, alpha: float, beta: float, k: float) -> L.ILRNLayer:
-        """Local response normalization."""
         return self._add("LRN", [input], {"window_size": window, "alpha": alpha, "beta": beta, "k": k})

@@ -20,11 +20,12 @@ from .types import FROM_ONNX, TO_ONNX, Dims
 _OPS_BY_KIND = {
     "CONVOLUTION": "Conv", "DECONVOLUTION": "ConvTranspose", "POOLING": "MaxPool AveragePool",
     "REDUCE": "GlobalAveragePool GlobalMaxPool ReduceMean ReduceSum ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2",
-    "ACTIVATION": "Relu Sigmoid Tanh LeakyRelu Elu Selu Softplus Softsign HardSigmoid HardSwish Clip ThresholdedRelu Gelu",
+    "ACTIVATION": "Relu Sigmoid Tanh LeakyRelu Elu Selu Softplus Softsign HardSigmoid HardSwish Clip ThresholdedRelu "
+                  "Gelu",
     "PARAMETRIC_RELU": "PRelu", "SOFTMAX": "Softmax LogSoftmax", "MATRIX_MULTIPLY": "MatMul Gemm", "EINSUM": "Einsum",
     "ELEMENTWISE": "Add Sub Mul Div Pow Max Min And Or Xor Equal Greater Less GreaterOrEqual LessOrEqual Mod Sum",
-    "UNARY": "Exp Log Sqrt Reciprocal Abs Neg Sin Cos Tan Sinh Cosh Asin Acos Atan Asinh Acosh Atanh Ceil Floor Erf Not "
-             "Sign Round IsInf IsNaN",
+    "UNARY": "Exp Log Sqrt Reciprocal Abs Neg Sin Cos Tan Sinh Cosh Asin Acos Atan Asinh Acosh Atanh Ceil Floor Erf "
+             "Not Sign Round IsInf IsNaN",
     "SHUFFLE": "Reshape Flatten Transpose DepthToSpace SpaceToDepth", "SQUEEZE": "Squeeze", "UNSQUEEZE": "Unsqueeze",
     "CONCATENATION": "Concat", "SLICE": "Slice Split Expand Pad Tile", "GATHER": "Gather GatherElements GatherND",
     "SHAPE": "Shape Size", "CAST": "Cast CastLike", "IDENTITY": "Identity Dropout", "SCALE": "BatchNormalization",
@@ -70,7 +71,8 @@ class ParserError:
         return self._node.op_type if self._node else ""
 
     def __str__(self) -> str:
-        return f"In node {self._index} with name: {self.node_name()} and operator: {self.node_operator()}: {self._code.name}: {self._desc}"
+        node = f"In node {self._index} with name: {self.node_name()} and operator: {self.node_operator()}"
+        return f"{node}: {self._code.name}: {self._desc}"
 
 
 class OnnxParser:
@@ -229,7 +231,7 @@ _EXOTIC = (TensorProto.BFLOAT16, TensorProto.FLOAT8E4M3FN, TensorProto.INT4)
 
 
 def _with_windows(node: NodeProto, values: dict) -> NodeProto:
-    """A convolution with its strides and dilations written out: onnx's inference aborts where they and the rank differ."""
+    """Strides and dilations written out: onnx's inference aborts where they and the rank differ."""
     if "Conv" in node.op_type and values:
         given = {a.name for a in node.attribute}
         for name in {"strides", "dilations"} - given:
@@ -269,8 +271,8 @@ def _read_windows(attrs: dict, size: list[int]) -> dict:
     pads = attrs.get("pads", [0] * 2 * n)
     auto = attrs.get("auto_pad", b"NOTSET").decode()
     mode = auto if auto.startswith("SAME") else "EXPLICIT_ROUND_UP" if attrs.get("ceil_mode") else "EXPLICIT_ROUND_DOWN"
-    return {"stride_nd": Dims(attrs.get("strides", [1] * n)), "pre_padding": Dims(pads[:n]), "post_padding": Dims(pads[n:]),
-            "padding_mode": E.PaddingMode[mode]}  # fmt: skip
+    return {"stride_nd": Dims(attrs.get("strides", [1] * n)), "padding_mode": E.PaddingMode[mode],
+            "pre_padding": Dims(pads[:n]), "post_padding": Dims(pads[n:])}  # fmt: skip
 
 
 def _read_conv(node: NodeProto, attrs: dict, arrays: list) -> dict:
@@ -291,16 +293,9 @@ def _read_pool(node: NodeProto, attrs: dict, arrays: list) -> dict:
 
 
 def _read_activation(node: NodeProto, attrs: dict, arrays: list) -> dict:
-    names = {
-        "Relu": "RELU",
-        "Sigmoid": "SIGMOID",
-        "Tanh": "TANH",
-        "LeakyRelu": "LEAKY_RELU",
-        "Elu": "ELU",
-        "Softsign": "SOFTSIGN",
-    }
+    name = "LEAKY_RELU" if node.op_type == "LeakyRelu" else node.op_type.upper()
     default = {"LeakyRelu": 0.01, "Elu": 1.0}.get(node.op_type, 0.0)
-    return {"type": E.ActivationType[names[node.op_type]], "alpha": attrs.get("alpha", default)}
+    return {"type": E.ActivationType[name], "alpha": attrs.get("alpha", default)}
 
 
 def _read_gemm(node: NodeProto, attrs: dict, arrays: list) -> dict:
@@ -308,8 +303,10 @@ def _read_gemm(node: NodeProto, attrs: dict, arrays: list) -> dict:
     return {"op0": ops[0], "op1": ops[1]}
 
 
-_ELEMENTWISE = {"Add": "SUM", "Sub": "SUB", "Mul": "PROD", "Div": "DIV", "Pow": "POW", "Max": "MAX", "Min": "MIN", "And": "AND",
-                "Or": "OR", "Xor": "XOR", "Equal": "EQUAL", "Greater": "GREATER", "Less": "LESS"}  # fmt: skip
+_ELEMENTWISE = {
+    "Add": "SUM", "Mul": "PROD",
+    **{op: op.upper() for op in "Sub Div Pow Max Min And Or Xor Equal Greater Less".split()},
+}  # fmt: skip
 
 READERS: dict[str, Callable[[NodeProto, dict, list], dict]] = {
     "Conv": _read_conv, "ConvTranspose": _read_conv, "MaxPool": _read_pool, "AveragePool": _read_pool,

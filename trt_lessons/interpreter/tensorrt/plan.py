@@ -74,8 +74,8 @@ def optimized(data: bytes, options: ort.SessionOptions) -> onnx.ModelProto:
         return onnx.load(options.optimized_model_filepath)
 
 
-_NAMES = {"FLOAT": "FP32", "HALF": "FP16", "BF16": "BF16", "INT8": "Int8", "FP8": "FP8", "INT32": "Int32", "INT64": "Int64",
-          "BOOL": "Bool", "UINT8": "UInt8", "INT4": "Int4"}  # fmt: skip
+_NAMES = {"FLOAT": "FP32", "HALF": "FP16", "BF16": "BF16", "INT8": "Int8", "FP8": "FP8", "INT32": "Int32",
+          "INT64": "Int64", "BOOL": "Bool", "UINT8": "UInt8", "INT4": "Int4"}  # fmt: skip
 _COMPUTE = ("Conv", "MatMul", "Gemm")
 
 
@@ -93,12 +93,8 @@ def engine_layers(
     def tensor(name: str) -> dict:
         name = rounding.get(name, name).removesuffix("/unrounded")
         kind = FROM_ONNX.get(kinds.get(name, 0))
-        return {
-            "Name": name,
-            "Dimensions": shapes.get(name),
-            "Format": "LINEAR",
-            "Datatype": _NAMES[kind.name] if kind else "unknown",
-        }
+        kind_name = _NAMES[kind.name] if kind else "unknown"
+        return {"Name": name, "Dimensions": shapes.get(name), "Format": "LINEAR", "Datatype": kind_name}
 
     rows = []
     for i, node in enumerate(fused.graph.node):

@@ -11,8 +11,8 @@ from onnx import TensorProto
 from .enums import DataType
 
 __all__ = [
-    "Dims", "Dims2", "Dims3", "Dims4", "DimsHW", "Permutation", "Weights", "bfloat16", "bool", "float16", "float32", "fp8",
-    "int4", "int8", "int32", "int64", "nptype", "uint8", "volume",
+    "Dims", "Dims2", "Dims3", "Dims4", "DimsHW", "Permutation", "Weights", "bfloat16", "bool", "float16", "float32",
+    "fp8", "int4", "int8", "int32", "int64", "nptype", "uint8", "volume",
 ]  # fmt: skip
 
 float32, float16, bfloat16, int8, int32, int64 = (
