@@ -17,48 +17,16 @@ import numpy as np
 from . import device as _device
 from .device import Error, LaunchError, LogicError, MemoryError, RuntimeError  # noqa: F401  (PyCUDA's names)
 
-
-class event_flags(enum.IntFlag):
-    """Flags for Event."""
-
-    DEFAULT = 0
-    BLOCKING_SYNC = 1
-    DISABLE_TIMING = 2
-    INTERPROCESS = 4
-
-
-class stream_flags(enum.IntFlag):
-    """Flags for Stream."""
-
-    DEFAULT = 0
-    NON_BLOCKING = 1
-
-
-class host_alloc_flags(enum.IntFlag):
-    """Flags for page-locked memory; on the CPU they change nothing."""
-
-    PORTABLE = 1
-    DEVICEMAP = 2
-    WRITECOMBINED = 4
-
-
-class device_attribute(enum.IntEnum):
-    """The attributes that the lessons ask for, with CUDA's numbers."""
-
-    MAX_THREADS_PER_BLOCK = 1
-    WARP_SIZE = 10
-    CLOCK_RATE = 13
-    MULTIPROCESSOR_COUNT = 16
-    INTEGRATED = 18
-    CAN_MAP_HOST_MEMORY = 19
-    CONCURRENT_KERNELS = 31
-    MEMORY_CLOCK_RATE = 36
-    GLOBAL_MEMORY_BUS_WIDTH = 37
-    L2_CACHE_SIZE = 38
-    ASYNC_ENGINE_COUNT = 40
-    UNIFIED_ADDRESSING = 41
-    COMPUTE_CAPABILITY_MAJOR = 75
-    COMPUTE_CAPABILITY_MINOR = 76
+event_flags = enum.IntFlag("event_flags", {"DEFAULT": 0, "BLOCKING_SYNC": 1, "DISABLE_TIMING": 2, "INTERPROCESS": 4})
+stream_flags = enum.IntFlag("stream_flags", {"DEFAULT": 0, "NON_BLOCKING": 1})
+host_alloc_flags = enum.IntFlag("host_alloc_flags", {"PORTABLE": 1, "DEVICEMAP": 2, "WRITECOMBINED": 4})  # of no effect
+# The attributes that the lessons ask for, with CUDA's numbers.
+device_attribute = enum.IntEnum("device_attribute", {
+    "MAX_THREADS_PER_BLOCK": 1, "WARP_SIZE": 10, "CLOCK_RATE": 13, "MULTIPROCESSOR_COUNT": 16, "INTEGRATED": 18,
+    "CAN_MAP_HOST_MEMORY": 19, "CONCURRENT_KERNELS": 31, "MEMORY_CLOCK_RATE": 36, "GLOBAL_MEMORY_BUS_WIDTH": 37,
+    "L2_CACHE_SIZE": 38, "ASYNC_ENGINE_COUNT": 40, "UNIFIED_ADDRESSING": 41, "COMPUTE_CAPABILITY_MAJOR": 75,
+    "COMPUTE_CAPABILITY_MINOR": 76,
+})  # fmt: skip
 
 
 def init(flags: int = 0) -> None:
@@ -416,7 +384,7 @@ def _host_bytes(array: Any, writable: bool) -> np.ndarray:
     return np.frombuffer(memory.cast("B"), np.uint8)
 
 
-def _move(call: str, stream: Stream | None | type, size: int, into: Any, out_of: Any) -> None:
+def _move(call: str, stream: Any, size: int, into: Any, out_of: Any) -> None:
     """Copy `size` bytes; each side is an array of bytes or a device address. `Context` as stream: blocking."""
 
     def side(place: Any) -> np.ndarray:

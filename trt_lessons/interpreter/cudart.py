@@ -12,48 +12,14 @@ from typing import Any
 
 from . import device as _device
 
-
-class cudaError_t(enum.IntEnum):
-    """CUDA's error numbers, as far as the interpreter gives them."""
-
-    cudaSuccess = 0
-    cudaErrorInvalidValue = 1
-    cudaErrorMemoryAllocation = 2
-    cudaErrorInvalidDevice = 101
-    cudaErrorDeviceUninitialized = 201
-    cudaErrorInvalidResourceHandle = 400
-    cudaErrorIllegalState = 401
-    cudaErrorNotReady = 600
-    cudaErrorIllegalAddress = 700
-    cudaErrorLaunchFailure = 719
-    cudaErrorStreamCaptureUnsupported = 900
-    cudaErrorStreamCaptureInvalidated = 901
-    cudaErrorStreamCaptureMerge = 902
-    cudaErrorStreamCaptureUnmatched = 903
-    cudaErrorStreamCaptureUnjoined = 904
-    cudaErrorStreamCaptureIsolation = 905
-    cudaErrorStreamCaptureImplicit = 906
-    cudaErrorCapturedEvent = 907
-    cudaErrorStreamCaptureWrongThread = 908
-    cudaErrorUnknown = 999
-
-
-class cudaStreamCaptureMode(enum.IntEnum):
-    """Which calls a capture forbids, and in which threads."""
-
-    cudaStreamCaptureModeGlobal = 0
-    cudaStreamCaptureModeThreadLocal = 1
-    cudaStreamCaptureModeRelaxed = 2
-
-
-class cudaStreamCaptureStatus(enum.IntEnum):
-    """Is a stream being captured?"""
-
-    cudaStreamCaptureStatusNone = 0
-    cudaStreamCaptureStatusActive = 1
-    cudaStreamCaptureStatusInvalidated = 2
-
-
+_NUMBERS = {"cudaSuccess": 0, **{name: number for name, (number, _) in _device.ERRORS.items()}, "cudaErrorUnknown": 999}
+cudaError_t = enum.IntEnum("cudaError_t", _NUMBERS)
+cudaStreamCaptureMode = enum.IntEnum(
+    "cudaStreamCaptureMode", [f"cudaStreamCaptureMode{word}" for word in ("Global", "ThreadLocal", "Relaxed")], start=0
+)
+cudaStreamCaptureStatus = enum.IntEnum(
+    "cudaStreamCaptureStatus", [f"cudaStreamCaptureStatus{w}" for w in ("None", "Active", "Invalidated")], start=0
+)
 _MODES = {0: "global", 1: "thread-local", 2: "relaxed"}
 
 
@@ -176,7 +142,7 @@ def cudaMemGetInfo() -> tuple[cudaError_t, int | None, int | None]:
 def cudaGetErrorString(error: cudaError_t) -> tuple[cudaError_t, bytes]:
     """(cudaSuccess, the error in words)."""
     name = cudaError_t(error).name
-    text = "no error" if name == "cudaSuccess" else _device.PHRASES.get(name, "unknown error")
+    text = "no error" if name == "cudaSuccess" else _device.ERRORS.get(name, (999, "unknown error"))[1]
     return cudaError_t.cudaSuccess, text.encode()
 
 

@@ -53,25 +53,25 @@ class MemoryError(Error, builtins.MemoryError):
     """The device has not enough memory left."""
 
 
-PHRASES = {
-    "cudaErrorInvalidValue": "invalid argument",
-    "cudaErrorMemoryAllocation": "out of memory",
-    "cudaErrorDeviceUninitialized": "invalid device context",
-    "cudaErrorInvalidDevice": "invalid device ordinal",
-    "cudaErrorInvalidResourceHandle": "invalid resource handle",
-    "cudaErrorNotReady": "device not ready",
-    "cudaErrorIllegalAddress": "an illegal memory access was encountered",
-    "cudaErrorLaunchFailure": "unspecified launch failure",
-    "cudaErrorIllegalState": "the operation cannot be performed in the present state",
-    "cudaErrorStreamCaptureUnsupported": "operation not permitted when stream is capturing",
-    "cudaErrorStreamCaptureInvalidated": "operation failed due to a previous error during capture",
-    "cudaErrorStreamCaptureMerge": "operation would result in a merge of separate capture sequences",
-    "cudaErrorStreamCaptureUnmatched": "capture was not ended in the same stream as it began",
-    "cudaErrorStreamCaptureUnjoined": "capturing stream has unjoined work",
-    "cudaErrorStreamCaptureIsolation": "dependency created on uncaptured work in another stream",
-    "cudaErrorStreamCaptureImplicit": "operation would make the legacy stream depend on a capturing stream",
-    "cudaErrorCapturedEvent": "operation not permitted on an event last recorded in a capturing stream",
-    "cudaErrorStreamCaptureWrongThread": "attempt to end a thread-local capture from another thread",
+ERRORS = {  # the number in cudaError_t, and the words
+    "cudaErrorInvalidValue": (1, "invalid argument"),
+    "cudaErrorMemoryAllocation": (2, "out of memory"),
+    "cudaErrorDeviceUninitialized": (201, "invalid device context"),
+    "cudaErrorInvalidDevice": (101, "invalid device ordinal"),
+    "cudaErrorInvalidResourceHandle": (400, "invalid resource handle"),
+    "cudaErrorNotReady": (600, "device not ready"),
+    "cudaErrorIllegalAddress": (700, "an illegal memory access was encountered"),
+    "cudaErrorLaunchFailure": (719, "unspecified launch failure"),
+    "cudaErrorIllegalState": (401, "the operation cannot be performed in the present state"),
+    "cudaErrorStreamCaptureUnsupported": (900, "operation not permitted when stream is capturing"),
+    "cudaErrorStreamCaptureInvalidated": (901, "operation failed due to a previous error during capture"),
+    "cudaErrorStreamCaptureMerge": (902, "operation would result in a merge of separate capture sequences"),
+    "cudaErrorStreamCaptureUnmatched": (903, "capture was not ended in the same stream as it began"),
+    "cudaErrorStreamCaptureUnjoined": (904, "capturing stream has unjoined work"),
+    "cudaErrorStreamCaptureIsolation": (905, "dependency created on uncaptured work in another stream"),
+    "cudaErrorStreamCaptureImplicit": (906, "operation would make the legacy stream depend on a capturing stream"),
+    "cudaErrorCapturedEvent": (907, "operation not permitted on an event last recorded in a capturing stream"),
+    "cudaErrorStreamCaptureWrongThread": (908, "attempt to end a thread-local capture from another thread"),
 }
 _CLASSES = {"cudaErrorMemoryAllocation": MemoryError, "cudaErrorNotReady": RuntimeError}
 _CLASSES["cudaErrorLaunchFailure"] = LaunchError
@@ -79,7 +79,7 @@ _CLASSES["cudaErrorLaunchFailure"] = LaunchError
 
 def error(call: str, code: str, words: str) -> Error:
     """The exception for `code`, worded as PyCUDA does and then in plain words."""
-    made = _CLASSES.get(code, LogicError)(f"{call} failed: {PHRASES[code]} - {words}")
+    made = _CLASSES.get(code, LogicError)(f"{call} failed: {ERRORS[code][1]} - {words}")
     made.code = code
     return made
 

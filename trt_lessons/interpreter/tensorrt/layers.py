@@ -185,7 +185,7 @@ _KINDS = {
                     nearest_rounding=_enum(E.ResizeRoundMode.FLOOR), cubic_coeff=attr(float, -0.75)),
     "SCALE": _kind("IScaleLayer", "(x * scale + shift) ** power, per tensor, per channel or per element.",
                    mode=_enum(), channel_axis=attr(int), **{n: attr(as_array) for n in ("shift", "scale", "power")}),
-    "NORMALIZATION": _kind("INormalizationLayer", "Mean 0, variance 1 over the axes whose bits are set; scale and bias.",
+    "NORMALIZATION": _kind("INormalizationLayer", "Mean 0, variance 1 over axes whose bits are set; scale and bias.",
                            axes=attr(int), epsilon=attr(float, 1e-5), num_groups=attr(int, 1)),
     "IDENTITY": _kind("IIdentityLayer", "The same numbers again."),
     "CAST": _kind("ICastLayer", "The same numbers in another type.", to_type=_enum()),
