@@ -180,7 +180,9 @@ def _refuse_foreign(data: bytes, called: str, host_code: bool) -> None:
 def _load_failed(called: str, lines: Sequence[str]) -> PlanError:
     text = " ".join(lines)
     why = "it is damaged, or from another TensorRT"
-    if re.search(r"version tag|serialization version|TensorRT version|version of TensorRT|its format is", text, re.I):
+    if re.search(
+        r"version tag|serialization version|TensorRT version|version of TensorRT|its format is|built with", text, re.I
+    ):
         why = "it was built by another version of TensorRT"
     elif re.search(r"magic", text, re.I):
         why = "it does not begin as a plan does: damaged, or another kind of file"
