@@ -82,17 +82,8 @@ class Device:
         """CPU cores for MULTIPROCESSOR_COUNT, 0 for what a CPU does not have."""
         return (os.cpu_count() or 1) if attribute == device_attribute.MULTIPROCESSOR_COUNT else 0
 
-    def get_attributes(self) -> dict[device_attribute, int]:
-        """All attributes."""
-        return {attribute: self.get_attribute(attribute) for attribute in device_attribute}
-
     def retain_primary_context(self) -> Context:
         """The primary context, not made current."""
-        return _PRIMARY
-
-    def make_context(self, flags: int = 0) -> Context:
-        """A context, made current. Here it is the primary one."""
-        _PRIMARY.push()
         return _PRIMARY
 
     def __eq__(self, other: object) -> bool:
@@ -230,19 +221,6 @@ def _handle(stream: Stream | None) -> int:
 # ---- memory ----
 
 
-class PointerHolderBase:
-    """Base for objects that stand for a device address: override get_pointer()."""
-
-    def get_pointer(self) -> int:
-        """The device address."""
-        raise NotImplementedError("override get_pointer()")
-
-    def __int__(self) -> int:
-        return self.get_pointer()
-
-    __index__ = __int__
-
-
 class DeviceAllocation:
     """A piece of device memory; freed by free(), or when the object is gone."""
 
@@ -270,11 +248,7 @@ class DeviceAllocation:
             _device.drop(self._address)
 
 
-class HostPointer:
-    """Base of page-locked host memory."""
-
-
-class PagelockedHostAllocation(HostPointer):
+class PagelockedHostAllocation:
     """Owns page-locked host memory; an array's `base` while it lives."""
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype, order: str) -> None:
@@ -285,14 +259,6 @@ class PagelockedHostAllocation(HostPointer):
         told = {"version": 3, "shape": shape, "typestr": dtype.str, "strides": strides}
         self.__array_interface__ = told | {"data": (self._address, False)}
         _device.add_pinned(self, self._address, nbytes)
-
-    def get_device_pointer(self) -> int:
-        """The address at which the device sees this memory."""
-        return self._address
-
-    def get_flags(self) -> int:
-        """The flags it was made with: none."""
-        return 0
 
     def free(self) -> None:
         """Forget that the memory is page-locked; it lives on while an array uses it."""
@@ -357,7 +323,7 @@ def pagelocked_zeros_like(array: np.ndarray, mem_flags: int = 0) -> np.ndarray:
 
 
 def _address(pointer: Any, what: str) -> int:
-    if isinstance(pointer, (DeviceAllocation, PointerHolderBase)):
+    if isinstance(pointer, DeviceAllocation):
         return int(pointer)
     if isinstance(pointer, int) and not isinstance(pointer, bool):
         if pointer < 0:

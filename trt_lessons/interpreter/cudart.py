@@ -154,8 +154,3 @@ def cudaGetErrorName(error: cudaError_t) -> tuple[cudaError_t, bytes]:
 def cudaRuntimeGetVersion() -> tuple[cudaError_t, int]:
     """(cudaSuccess, 0): there is no CUDA here."""
     return cudaError_t.cudaSuccess, 0
-
-
-def cudaDriverGetVersion() -> tuple[cudaError_t, int]:
-    """(cudaSuccess, 0): there is no driver here."""
-    return cudaError_t.cudaSuccess, 0

@@ -16,7 +16,3 @@ __version__ = "11.4.0+interpreter"
 
 def init_libnvinfer_plugins(logger: ILogger, namespace: str) -> bool:
     return True  # there are none to register
-
-
-def get_nv_onnx_parser_version() -> int:
-    return 110400

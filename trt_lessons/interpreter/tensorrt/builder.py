@@ -155,13 +155,6 @@ class IBuilderConfig(Reporter):
         """The cache in use."""
         return self._timing_cache
 
-    def set_preview_feature(self, feature: E.PreviewFeature, enable: bool) -> None:
-        """Accepted; the interpreter has no preview features."""
-
-    def get_preview_feature(self, feature: E.PreviewFeature) -> bool:
-        """False: the interpreter has no preview features."""
-        return False
-
 
 class _Stopped(Exception):
     """The progress monitor said so."""

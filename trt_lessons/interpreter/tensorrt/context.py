@@ -117,19 +117,8 @@ class IExecutionContext(Reporter):
         self._allocators[name] = output_allocator
         return True
 
-    def get_output_allocator(self, name: str) -> IOutputAllocator | None:
-        """The allocator set for an output."""
-        return self._allocators.get(name)
-
-    def set_device_memory(self, memory: int, size: int) -> None:
-        """Accepted: onnxruntime takes care of its own memory."""
-
     def set_aux_streams(self, aux_streams: Sequence[int]) -> None:
         """Accepted: the interpreter uses no auxiliary streams."""
-
-    def set_input_consumed_event(self, event: int) -> bool:
-        """Accepted: inputs may be written again once the run is done."""
-        return True
 
     def report_to_profiler(self) -> bool:
         """Give the last run's layer times to the profiler (for `enqueue_emits_profile = False`)."""

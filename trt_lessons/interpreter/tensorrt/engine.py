@@ -119,10 +119,6 @@ class ICudaEngine(Reporter):
         """LINEAR: the interpreter knows no other layout."""
         return E.TensorFormat.LINEAR
 
-    def get_tensor_format_desc(self, name: str, profile_index: int = 0) -> str:
-        """The layout in words."""
-        return "Row-major linear format (kLINEAR)"
-
     def get_tensor_bytes_per_component(self, name: str, profile_index: int = 0) -> int:
         """Bytes of one element."""
         return int(self.get_tensor_dtype(name).itemsize)
@@ -139,10 +135,6 @@ class ICudaEngine(Reporter):
             return [UnknownDims()] * 3
         ranges = self._facts["profiles"][profile_index].get(name, [found["shape"]] * 3)
         return [Dims(s) for s in ranges]
-
-    def is_shape_inference_io(self, name: str) -> bool:
-        """False: the interpreter's inputs all hold numbers to compute with."""
-        return False
 
     def serialize(self) -> IHostMemory:
         """The plan again."""

@@ -100,10 +100,6 @@ class ILayer:
         """The index-th output tensor, None and an error past the end."""
         return self._network._item(self._outputs, index, "getOutput", "index >= 0 && index < getNbOutputs()")
 
-    def get_output_type(self, index: int) -> E.DataType:
-        """The element type of the index-th output."""
-        return self._outputs[index].dtype
-
     def set_input(self, index: int, tensor: ITensor) -> None:
         """Replace or add an input (a shuffle's second one is its shape, for example)."""
         places = [i for i, x in enumerate(self._inputs) if not isinstance(x, str)]

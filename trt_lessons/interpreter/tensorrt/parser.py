@@ -105,10 +105,6 @@ class OnnxParser:
         """Whether a parser flag is on."""
         return bool(self.flags >> int(flag) & 1)
 
-    def supports_operator(self, op_name: str) -> bool:
-        """Whether there is an importer for this op."""
-        return op_name in KIND_OF
-
     def parse_from_file(self, model: str) -> bool:
         """Read a file (and the weights in files beside it)."""
         try:
@@ -221,10 +217,6 @@ class OnnxParser:
         for i, name in enumerate(node.output):
             if name:
                 known[name] = self._renamed(layer, i, name)
-
-    def get_layer_output_tensor(self, name: str, i: int) -> ITensor | None:
-        """The i-th output of the layer that an ONNX node of this name became."""
-        return next((layer.get_output(i) for layer in self._network._layers if layer._name == name), None)
 
 
 _EXOTIC = (TensorProto.BFLOAT16, TensorProto.FLOAT8E4M3FN, TensorProto.INT4)
