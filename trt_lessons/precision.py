@@ -23,6 +23,7 @@ from .errors import ModelFileError, PrecisionError
 Model = str | Path | bytes | onnx.ModelProto
 Calibration = np.ndarray | Iterable[dict[str, np.ndarray]]
 
+PLACEMENTS = ("conv-inputs", "everywhere", "activations")
 QUANTIZED_OPS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 BINS = 2048
 _NAMES = {TensorProto.FLOAT: "fp32", TensorProto.FLOAT16: "fp16", TensorProto.BFLOAT16: "bf16"}
@@ -396,8 +397,9 @@ def quantize(
     as TensorRT's calibrator).
     placement: "conv-inputs" is TensorRT's rule: batch norms folded, a pair on both inputs of every
     convolution and matrix product (weights a scale a channel), and on the residual input of Add, so that Conv
-    + Add + ReLU stay one kernel. "everywhere" is the naive one: a pair after every node, which cuts those
-    fusions. keep: names of nodes whose inputs stay float.
+    + Add + ReLU stay one kernel. Two wrong ones, to learn from: "everywhere", a pair after every node, cuts
+    those fusions; "activations" leaves the weights out, so that no product can be computed in INT8.
+    keep: names of nodes whose inputs stay float.
     """
     return _quantize(read(model), calibration, method, images, placement, set(keep), _INT8)
 
@@ -429,21 +431,33 @@ def _quantize(
     keep: set[str],
     eight: _Eight,
 ) -> onnx.ModelProto:
-    if placement not in ("conv-inputs", "everywhere"):
-        raise ValueError(f'placement is "conv-inputs" or "everywhere", not {placement!r}')
+    if placement not in PLACEMENTS:
+        raise ValueError(f"placement is one of {', '.join(PLACEMENTS)}, not {placement!r}")
     if method not in _METHODS:
         raise ValueError(f"method is one of {', '.join(_METHODS)}, not {method!r}")
     if any(node.op_type in _QDQ for node in model.graph.node):
         raise PrecisionError("This graph has Q/DQ nodes already.", cure="Start from the FP32 model.")
     batches = _batches(model, calibration, images)
-    if placement == "conv-inputs":
-        model = fold_batch_norms(model)
-        places = _places_of_inputs(model.graph, keep)
-    else:
+    if placement == "everywhere":
         eight = eight._replace(per_channel=False)
         places = _places_everywhere(model, keep)
+    else:
+        model = fold_batch_norms(model)
+        places = _places_of_inputs(model.graph, keep)
+    if placement == "activations":
+        places = {name: readers for name, readers in places.items() if name not in _weights(model)}
+    _say_kernel_shapes(model)
     limits = _limits(model, [name for name in places if name not in _weights(model)], batches, method)
     return _insert(model, places, limits, eight)
+
+
+def _say_kernel_shapes(model: onnx.ModelProto) -> None:
+    """In place: every convolution names its kernel's shape. TensorRT 8.6 cannot read it off quantized weights."""
+    weights = _weights(model)
+    for node in model.graph.node:
+        named = any(item.name == "kernel_shape" for item in node.attribute)
+        if node.op_type in ("Conv", "ConvTranspose") and not named and node.input[1] in weights:
+            node.attribute.append(helper.make_attribute("kernel_shape", list(weights[node.input[1]].dims[2:])))
 
 
 def _weights(model: onnx.ModelProto) -> dict[str, TensorProto]:

@@ -205,6 +205,27 @@ def test_naive_placement_cuts_what_would_fuse(base, numbers, int8):
     assert accuracy(naive, numbers, images=100) >= 0.97
 
 
+def test_activations_without_weights(base, numbers):
+    half_done = precision.quantize(base, numbers.train_images, images=20, placement="activations")
+    assert_valid(half_done, 17)
+    makers = {name: node.op_type for node in half_done.graph.node for name in node.output}
+    for node in half_done.graph.node:
+        if node.op_type in ("Conv", "Gemm"):
+            assert [makers.get(name) for name in node.input[:2]] == ["DequantizeLinear", None]
+    assert accuracy(half_done, numbers, images=50) >= 0.97
+
+
+def test_quantized_convolutions_name_their_kernel(base, numbers):
+    bare = precision.read(base)
+    for node in bare.graph.node:
+        for item in [item for item in node.attribute if item.name == "kernel_shape"]:
+            node.attribute.remove(item)
+    eight = precision.quantize(bare, numbers.train_images, images=4)
+    shapes = [item.ints for n in eight.graph.node for item in n.attribute if item.name == "kernel_shape"]
+    assert len(shapes) == sum(node.op_type == "Conv" for node in base.graph.node)
+    assert {tuple(shape) for shape in shapes} == {(3, 3), (1, 1)}
+
+
 def test_scales_come_from_the_data(base, numbers):
     one = precision.quantize(base, numbers.train_images, images=20)
     values = {item.name: numpy_helper.to_array(item) for item in one.graph.initializer}
