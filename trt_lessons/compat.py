@@ -244,6 +244,15 @@ def add_dequantize(network: Any, x: Any, scale: Any, dtype: Any = None) -> Any:
     return network.add_dequantize(x, scale, backend.trt.DataType.FLOAT if dtype is None else dtype)
 
 
+def declare_type(tensor: Any, dtype: Any) -> None:
+    """Say which `trt.DataType` an output has, after `mark_output`; from TensorRT 10 on it follows from the network.
+
+    Before, an output is FLOAT unless declared, and a layer that makes INT32 or BOOL does not fit that.
+    """
+    if version()[0] < 10:
+        tensor.dtype = dtype
+
+
 def check_opset(model: Any) -> None:
     """ModelFileError for an ONNX model that this TensorRT would read wrongly without a word.
 

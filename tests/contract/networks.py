@@ -109,8 +109,8 @@ def trt_type(kind: Any) -> Any:
 
 def declare(tensor: Any, kind: Any) -> None:
     """Before TensorRT 10 a network's output is FLOAT unless declared, and whole numbers or truths do not fit that."""
-    if compat.version()[0] < 10 and np.dtype(kind).kind in "iub":
-        tensor.dtype = trt.DataType.BOOL if np.dtype(kind).kind == "b" else trt.DataType.INT32
+    if np.dtype(kind).kind in "iub":
+        compat.declare_type(tensor, trt.DataType.BOOL if np.dtype(kind).kind == "b" else trt.DataType.INT32)
 
 
 def names_of(engine: Any) -> tuple[list[str], list[str]]:

@@ -391,8 +391,7 @@ def where_not_zero(network) -> None:
     output = network.add_non_zero(x).get_output(0)
     output.name = "where"
     network.mark_output(output)
-    if compat.version()[0] < 10:
-        output.dtype = trt.int32
+    compat.declare_type(output, trt.int32)
 
 
 @pytest.fixture

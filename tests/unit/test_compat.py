@@ -222,3 +222,14 @@ def test_parser_errors_of_old_and_new_versions():
     assert compat.parser_error(old) == {"node": "3", "desc": "no"}
     new = SimpleNamespace(node=lambda: 3, desc=lambda: "no", node_name=lambda: "n", node_operator=lambda: "Foo")
     assert compat.parser_error(new) == {"node": "3", "desc": "no", "name": "n", "op": "Foo"}
+
+
+def test_types_follow_from_the_network_since_10():
+    log = compat.shared_log()
+    network = compat.create_network(compat.create_builder(log))
+    trt = backend.trt
+    y = network.add_cast(network.add_input("x", trt.float32, (2,)), trt.int32).get_output(0)
+    network.mark_output(y)
+    mark = len(log.records)
+    compat.declare_type(y, trt.int32)
+    assert y.dtype == trt.int32 and not log.since(mark)
