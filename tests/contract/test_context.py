@@ -278,7 +278,7 @@ def test_shape_is_set_again_after_a_switch():
     assert made.set_input_shape("x", (3, 4))
     assert made.set_optimization_profile_async(1, stream().handle)
     stream().synchronize()
-    tell("context", "shape_after_a_switch", shape=str(made.get_tensor_shape("x")), missing=list(made.infer_shapes()))
+    tell("context", "shape_after_a_switch", shape=str(made.get_tensor_shape("x")))
     assert made.set_input_shape("x", (20, 4))
     assert tuple(made.get_tensor_shape("y")) == (20, 4)
 
