@@ -1,7 +1,11 @@
 """Answers to lesson 04_1's exercises that the player tries."""
 
 PAIR = "def int8_and_back(values, largest):\n    values, s = np.asarray(values), largest / 127\n    return {}"
-NODES = "def tensors_to_quantize(model):\n    nodes = [n for n in model.graph.node if n.op_type in {ops}]\n    return {result}"
+NODES = """
+def tensors_to_quantize(model):
+    nodes = [n for n in model.graph.node if n.op_type in {ops}]
+    return {result}
+"""
 BOTH = ("Conv", "Gemm")
 
 ANSWERS = {
