@@ -17,16 +17,16 @@ def int8_and_back(answer):
     if got.shape != values.shape:
         return wrong(yours=got, expected="an array of the same shape", hint="every number goes there and back.")
     wanted = np.clip(np.round(values / 0.01), -128, 127) * 0.01
-    told = f"{values} with largest 1.27, there and back"
+    told = "whole steps of 0.01 from -1.28 to 1.27, for a largest of 1.27"
     if np.allclose(got, wanted, atol=1e-6):
         doubled = np.asarray(answer(values, 2.54), np.float64)
         if np.allclose(doubled, np.clip(np.round(values / 0.02), -128, 127) * 0.02, atol=1e-6):
             return right("The error is at most half a step, unless a number is clipped.")
         return wrong(yours=doubled, expected="twice the step", hint="the scale must follow `largest`.")
-    if np.abs(got).max() > 2:
-        hint = "5.0 is beyond the range: clip to -128..127 before you multiply."
-    elif np.allclose(got, wanted / 0.01, atol=0.51):
+    if np.allclose(got, wanted / 0.01, atol=0.51):
         hint = "these are the stored integers: multiply by the scale to come back."
+    elif np.abs(got).max() > 2:
+        hint = "5.0 is beyond the range: clip to -128..127 before you multiply."
     elif np.allclose(got, np.clip(values, -1.28, 1.27), atol=1e-6):
         hint = "nothing was rounded: INT8 holds whole steps only."
     elif np.allclose(got, np.clip(np.trunc(values / 0.01), -128, 127) * 0.01, atol=1e-6):
