@@ -219,7 +219,12 @@ def test_device_memory_is_a_number():
 
 @pytest.mark.parametrize("kind", ["fp32", "fp16"])
 def test_precision_is_verified(kind):
-    report = thorough(heavy(kind), precision=kind)
+    """What was asked for is in the engine, or it is an error: 8.x only permits FP16, and may time FP32 as faster."""
+    try:
+        report = thorough(heavy(kind), precision=kind)
+    except PrecisionError as refusal:
+        assert kind == "fp16" and not compat.strongly_typed() and "fp16 was asked for" in str(refusal)
+        return
     assert report.asked == kind
     assert report.inputs[0]["dtype"] == {"fp32": "float32", "fp16": "float16"}[kind]
 
