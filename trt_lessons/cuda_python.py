@@ -7,60 +7,24 @@ is this module when PyCUDA does not import, or when TRT_LESSONS_CUDA=cuda-python
 from __future__ import annotations
 
 import atexit
-import builtins
 import ctypes
-import enum
 import functools
 import importlib
 from typing import Any
 
 import numpy as np
 
+from .cuda_names import (  # noqa: F401 - PyCUDA's names
+    Error,
+    LaunchError,
+    LogicError,
+    MemoryError,
+    RuntimeError,
+    event_flags,
+    host_alloc_flags,
+    stream_flags,
+)
 from .errors import BackendError
-
-
-class Error(Exception):
-    """Base of the CUDA errors, as in `pycuda.driver`."""
-
-
-class LogicError(Error):
-    """The program made a mistake."""
-
-
-class LaunchError(Error):
-    """Work on the device failed."""
-
-
-class RuntimeError(Error):  # the name that PyCUDA gives it
-    """Something failed that is not clearly the program's mistake, or is not ready yet."""
-
-
-class MemoryError(Error, builtins.MemoryError):
-    """The device has not enough memory left."""
-
-
-class event_flags(enum.IntFlag):
-    """Flags for Event."""
-
-    DEFAULT = 0
-    BLOCKING_SYNC = 1
-    DISABLE_TIMING = 2
-    INTERPROCESS = 4
-
-
-class stream_flags(enum.IntFlag):
-    """Flags for Stream."""
-
-    DEFAULT = 0
-    NON_BLOCKING = 1
-
-
-class host_alloc_flags(enum.IntFlag):
-    """Flags for page-locked memory."""
-
-    PORTABLE = 1
-    DEVICEMAP = 2
-    WRITECOMBINED = 4
 
 
 class _Attributes:
@@ -103,13 +67,9 @@ def _driver() -> Any:
         code = module.cuInit(0)[0]
     except Exception as cause:  # without a driver cuda-bindings raises errors of several kinds
         reason = " ".join(str(cause).split())
-        raise BackendError(
-            "CUDA cannot be used here", why=f"no NVIDIA driver answers ({reason})", cure=cure
-        ) from cause
+        raise BackendError("CUDA cannot be used here", why=f"no NVIDIA driver answers ({reason})", cure=cure) from cause
     if int(code):
-        raise BackendError(
-            "CUDA cannot be used here", why=f"the driver does not start: {code.name}", cure=cure
-        )
+        raise BackendError("CUDA cannot be used here", why=f"the driver does not start: {code.name}", cure=cure)
     return module
 
 
@@ -319,9 +279,7 @@ def _stream_of(stream: Stream | None) -> Any:
     if stream is None:
         return 0
     if not isinstance(stream, Stream):
-        raise TypeError(
-            f"expected a cuda.Stream or None, got {type(stream).__name__}; pass the Stream itself"
-        )
+        raise TypeError(f"expected a cuda.Stream or None, got {type(stream).__name__}; pass the Stream itself")
     return stream._stream
 
 

@@ -14,12 +14,18 @@ from typing import Any
 
 import numpy as np
 
+from ..cuda_names import (  # noqa: F401 - PyCUDA's names
+    Error,
+    LaunchError,
+    LogicError,
+    MemoryError,
+    RuntimeError,
+    event_flags,
+    host_alloc_flags,
+    stream_flags,
+)
 from . import device as _device
-from .device import Error, LaunchError, LogicError, MemoryError, RuntimeError  # noqa: F401  (PyCUDA's names)
 
-event_flags = enum.IntFlag("event_flags", {"DEFAULT": 0, "BLOCKING_SYNC": 1, "DISABLE_TIMING": 2, "INTERPROCESS": 4})
-stream_flags = enum.IntFlag("stream_flags", {"DEFAULT": 0, "NON_BLOCKING": 1})
-host_alloc_flags = enum.IntFlag("host_alloc_flags", {"PORTABLE": 1, "DEVICEMAP": 2, "WRITECOMBINED": 4})  # of no effect
 # The attributes that the lessons ask for, with CUDA's numbers.
 device_attribute = enum.IntEnum("device_attribute", {
     "MAX_THREADS_PER_BLOCK": 1, "WARP_SIZE": 10, "CLOCK_RATE": 13, "MULTIPROCESSOR_COUNT": 16, "INTEGRATED": 18,

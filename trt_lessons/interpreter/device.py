@@ -8,7 +8,6 @@ time. `cuda` and `cudart` put CUDA's names on it; `tensorrt` uses `view`, `enque
 from __future__ import annotations
 
 import bisect
-import builtins
 import itertools
 import os
 import threading
@@ -20,6 +19,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..cuda_names import Error, LaunchError, LogicError, MemoryError, RuntimeError
+
 Work = Callable[[], None]
 
 FIRST_ADDRESS = 0x00DE_F1CE_0000_0000  # above every address that a process on x86-64 or Arm can own
@@ -29,28 +30,6 @@ FREED_REMEMBERED = 10_000
 
 
 # ---- errors ----
-
-
-class Error(Exception):
-    """Base of the CUDA errors, as in `pycuda.driver`. `code` is the name in cudaError_t."""
-
-    code = "cudaErrorUnknown"
-
-
-class LogicError(Error):
-    """The program made a mistake: a bad address, a handle that is gone, a call in the wrong order."""
-
-
-class LaunchError(Error):
-    """Work on the device failed."""
-
-
-class RuntimeError(Error):  # the name that PyCUDA gives it
-    """Something failed that is not clearly the program's mistake, or is not ready yet."""
-
-
-class MemoryError(Error, builtins.MemoryError):
-    """The device has not enough memory left."""
 
 
 ERRORS = {  # the number in cudaError_t, and the words
