@@ -21,14 +21,14 @@ from typing import Any
 
 from . import backend, compat, progressbar
 from . import profiles as ranges
-from .engine_cache import Shelf, TimingCache, default_cache
+from .engine_cache import Shelf, TimingCache
 from .errors import BuildError, ModelFileError, PrecisionError
 from .files import sha256
 from .onnx_source import Source, graph_kinds
 from .plans import BuildReport, load, log_lines, made_by, quote
 from .profiles import Profile, Shape
 
-__all__ = ["BuildReport", "build", "default_cache", "graph_kinds", "load"]
+__all__ = ["BuildReport", "build", "graph_kinds", "load"]
 
 PRECISIONS = ("fp32", "tf32", *compat.PRECISIONS)
 _FORMAT = 1  # of the cache's own files
@@ -58,7 +58,7 @@ def build(
     level: builder_optimization_level, 0 to 5; None: TensorRT's default, but 2 for Q/DQ graphs on 8.6.
     workspace: bytes of scratch memory that tactics may take; None: TensorRT's default.
     timing_cache: file; None: beside the engine cache, if that is on; False: none.
-    cache: folder of the engine cache; None: `default_cache()`; False: off. Networks from a callable, and
+    cache: folder of the engine cache; None: `files.cache_root()`/engines; False: off. Networks from a callable, and
         builds with `configure`, are never taken from the cache: their key cannot be known.
     configure: called as configure(config, network) last, for whatever has no parameter here.
     progress: show a bar where somebody watches.

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .files import home
+from .files import cache_root, home
 
 GIB = 1024**3
 NEEDED_DISK = 2 * GIB  # engines, timing caches, models made on demand
@@ -98,11 +98,7 @@ class Machine:
 
     def cache_folder(self) -> Path:
         """Where engines are kept."""
-        if os.environ.get("TRT_LESSONS_CACHE"):
-            return Path(os.environ["TRT_LESSONS_CACHE"])
-        import platformdirs
-
-        return Path(platformdirs.user_cache_dir("trt-lessons", appauthor=False))
+        return cache_root()
 
     def free_bytes(self, folder: Path) -> int:
         """Free space where a folder is, or will be."""
@@ -179,9 +175,7 @@ def mixed_versions(m: Machine) -> Finding:
     if other:
         cause = "another installation changed them, so results may differ from those shown"
         return Finding(False, f"mixed versions: {', '.join(other)}", cause, "make clean lab")
-    return Finding(
-        True, "package versions are the tested ones" if pins else "no constraints.txt to compare with"
-    )
+    return Finding(True, "package versions are the tested ones" if pins else "no constraints.txt to compare with")
 
 
 def driver(m: Machine) -> Finding:

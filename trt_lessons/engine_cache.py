@@ -17,19 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from .errors import CacheError, PlanError
-from .files import sha256, write_atomically
+from .files import cache_root, sha256, write_atomically
 from .plans import BuildReport, made_by
-
-
-def default_cache() -> Path:
-    """Folder of the engine cache: TRT_LESSONS_CACHE, or the user's cache folder of this system."""
-    told = os.environ.get("TRT_LESSONS_CACHE")
-    if told:
-        return Path(told)
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("trt-lessons", appauthor=False))
-
 
 _WARNED: set[str] = set()
 
@@ -43,7 +32,7 @@ class Shelf:
     def __init__(self, cache: str | os.PathLike | bool | None) -> None:
         self.on = cache is not False
         self.named = self.on and not isinstance(cache, bool) and cache is not None
-        self.folder = Path(cache) if self.named else default_cache() / "engines" if self.on else None
+        self.folder = Path(cache) if self.named else cache_root() / "engines" if self.on else None
         self.writable = self.on and self._probe()
 
     def _probe(self) -> bool:

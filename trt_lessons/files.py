@@ -17,6 +17,16 @@ def home() -> Path:
     return around if (around / "notebooks").is_dir() else Path.cwd()
 
 
+def cache_root() -> Path:
+    """The folder of everything kept between runs: TRT_LESSONS_CACHE, or the user's cache folder of this system."""
+    told = os.environ.get("TRT_LESSONS_CACHE")
+    if told:
+        return Path(told)
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("trt-lessons", appauthor=False))
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a whole file or nothing: a temporary file beside it, flushed to disk, then renamed over it."""
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from typing import Any
 from . import provenance as origin
 from .codec import decode, encode
 from .errors import RecordingError
+from .files import write_atomically
 from .provenance import Provenance
 
 SCHEMA = 1
@@ -305,7 +305,7 @@ def write(path: Path, lesson: str, name: str, encoded: Any, where: Provenance) -
             "entries": dict(sorted(entries.items())),
         }
         content["checksum"] = checksum(content)
-        _replace(path, _text(content))
+        write_atomically(path, _text(content).encode("utf-8"))
 
 
 def _text(content: dict[str, Any]) -> str:
@@ -339,20 +339,6 @@ def _locked(path: Path) -> Iterator[None]:
             why=str(error),
             cure="Name a folder you may write with TRT_LESSONS_RECORDINGS.",
         ) from error
-
-
-def _replace(path: Path, text: str) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def compare(mine: str | None = None, theirs: str | None = None, lesson: str | None = None) -> Any:

@@ -163,7 +163,7 @@ def test_entries_of_earlier_runs_stay(on, tmp_path):
     assert one.utc == "2026-11-23T00:00:00Z" and one.note().endswith("2026-11-23")
     recordings.write(path, "02_test", "a", 3, H200.about(run="r2", commit="def"))
     assert set(recordings.load(path).runs) == {"r2"}
-    assert [p.name for p in path.parent.iterdir() if p.suffix == ".tmp"] == []
+    assert [p.name for p in path.parent.iterdir() if p.suffix in (".tmp", ".part")] == []
 
 
 def written(tmp_path):

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import os
 import re
-import tempfile
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -18,6 +16,7 @@ import onnx
 from onnx import numpy_helper
 
 from ..errors import CacheError, ModelFileError
+from ..files import cache_root, write_atomically
 
 OPSET = 17
 IR_VERSION = 8
@@ -56,12 +55,7 @@ def load(path: str | Path) -> onnx.ModelProto:
 
 def cache_folder() -> Path:
     """Folder for models made on demand: TRT_LESSONS_CACHE/models, else the user's cache folder."""
-    root = os.environ.get("TRT_LESSONS_CACHE")
-    if not root:
-        import platformdirs
-
-        root = platformdirs.user_cache_dir("trt-lessons")
-    folder = Path(root) / "models"
+    folder = cache_root() / "models"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -75,17 +69,10 @@ def cache_folder() -> Path:
 def save(model: onnx.ModelProto, path: str | Path) -> Path:
     """Write to a temporary name beside `path`, then rename: nobody ever sees half a file."""
     path = Path(path)
-    temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        with os.fdopen(handle, "wb") as file:
-            file.write(model.SerializeToString(deterministic=True))
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        write_atomically(path, model.SerializeToString(deterministic=True))
     except OSError as error:
-        if temporary and os.path.exists(temporary):
-            os.unlink(temporary)
         raise CacheError(
             f"{path} cannot be written ({error.strerror}).",
             cure="Free some space, or choose a folder you can write to (TRT_LESSONS_CACHE for made models).",
