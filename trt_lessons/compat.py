@@ -244,6 +244,16 @@ def add_dequantize(network: Any, x: Any, scale: Any, dtype: Any = None) -> Any:
     return network.add_dequantize(x, scale, backend.trt.DataType.FLOAT if dtype is None else dtype)
 
 
+def contexts_share_profiles() -> bool:
+    """Whether two contexts may use one profile of a dynamic engine: from TensorRT 9 on."""
+    return version() >= (9, 0)
+
+
+def survives_any_bytes() -> bool:
+    """Whether a runtime may be given bytes of any kind: before TensorRT 10 some end the process."""
+    return version()[0] >= 10
+
+
 def declare_type(tensor: Any, dtype: Any) -> None:
     """Say which `trt.DataType` an output has, after `mark_output`; from TensorRT 10 on it follows from the network.
 

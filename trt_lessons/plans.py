@@ -169,7 +169,7 @@ def _refuse_foreign(data: bytes, called: str, host_code: bool) -> None:
         if ours:
             raise PlanError(f"{called} was made by TensorRT; the interpreter cannot run it", cure=cure)
         return
-    if ours or (compat.version()[0] < 10 and not host_code):
+    if ours or not (compat.survives_any_bytes() or host_code):
         raise PlanError(
             f"{called} is not a plan",
             why=f"it begins with {data[:8]!r}: damaged, or another kind of file, such as an ONNX model",

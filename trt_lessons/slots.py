@@ -326,7 +326,7 @@ def can_share_profile(engine: Any) -> bool:
     """May two contexts use one profile? Before TensorRT 9 only when no input is dynamic."""
     names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
     dynamic = any(-1 in tuple(engine.get_tensor_shape(name)) for name in names)
-    return compat.version() >= (9, 0) or not dynamic
+    return compat.contexts_share_profiles() or not dynamic
 
 
 def output_allocator(memory: Memory) -> Any:
