@@ -142,9 +142,7 @@ def install(venv: Path, extras: list[str], gpu: bool) -> None:
         run([str(python), "-m", "pip", "install", "-q", "uv"], "is the package index reachable?", env)
     base = [str(uv), "pip", "install", "--python", str(python), "-q", "-c", "constraints.txt"]
     target = f".[{','.join(extras)}]" if extras else "."
-    cure = (
-        "read uv's lines above; where PyTorch's index is out of reach set UV_FIND_LINKS to a folder of wheels"
-    )
+    cure = "read uv's lines above; where PyTorch's index is out of reach set UV_FIND_LINKS to a folder of wheels"
     options = [*torch_options(links, gpu), "--build-constraints", "constraints.txt"]
     run([*base, *options, "-e", target], cure, env)
     if gpu:
@@ -166,9 +164,7 @@ def pycuda(base: list[str], env: dict[str, str]) -> None:
     with log.open("w") as out:
         failed = subprocess.run([*base, "pycuda"], cwd=ROOT, env=env, stdout=out, stderr=out).returncode
     if failed:
-        say(
-            f"PyCUDA could not be built here (see {log.name}); going on with cuda-python, which does the same"
-        )
+        say(f"PyCUDA could not be built here (see {log.name}); going on with cuda-python, which does the same")
     else:
         log.unlink()
 

@@ -105,9 +105,7 @@ def choice() -> Choice:
         return Choice("interpreter", "TRT_LESSONS_BACKEND asks for it")
     missing = _what_is_missing()
     if missing is None:
-        reason = (
-            "TRT_LESSONS_BACKEND asks for it" if asked == "tensorrt" else "TensorRT imports and a GPU answers"
-        )
+        reason = "TRT_LESSONS_BACKEND asks for it" if asked == "tensorrt" else "TensorRT imports and a GPU answers"
         return Choice("tensorrt", reason)
     if asked == "tensorrt":
         raise missing
@@ -191,9 +189,7 @@ def _load_cuda() -> Any:
     if asked == "cuda-python":
         return _load_cuda_python()
     try:
-        importlib.import_module(
-            "pycuda.autoprimaryctx"
-        )  # the context that TensorRT and PyTorch use, popped at exit
+        importlib.import_module("pycuda.autoprimaryctx")  # the context that TensorRT and PyTorch use, popped at exit
         return importlib.import_module("pycuda.driver")
     except ImportError as cause:
         if asked == "pycuda":

@@ -44,8 +44,7 @@ class Comparison:
         lines = [
             f"mine:   {self.mine}",
             f"theirs: {self.theirs}",
-            f"{'compute, median ms':<{width}}  {'mine':>10}{'theirs':>10}{'faster':>9}"
-            f"{'mine/s':>12}{'theirs/s':>12}",
+            f"{'compute, median ms':<{width}}  {'mine':>10}{'theirs':>10}{'faster':>9}{'mine/s':>12}{'theirs/s':>12}",
         ]
         for r in self.rows:
             label = f"{r.lesson} {r.name}"
@@ -134,9 +133,7 @@ def _folders() -> list[Any]:
 
 
 def _machines() -> list[str]:
-    return sorted(
-        {path.parent.name for root in _folders() if root.is_dir() for path in root.glob("*/*.json")}
-    )
+    return sorted({path.parent.name for root in _folders() if root.is_dir() for path in root.glob("*/*.json")})
 
 
 def _measurements(machine: str, lesson: str | None) -> dict[tuple[str, str], Measurement]:

@@ -83,8 +83,7 @@ def utc_now() -> str:
 def run_id() -> str:
     """One identifier for the whole run; TRT_LESSONS_RUN carries it from `trt-lessons record` on."""
     return (
-        os.environ.get("TRT_LESSONS_RUN")
-        or f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{uuid.uuid4().hex[:6]}"
+        os.environ.get("TRT_LESSONS_RUN") or f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{uuid.uuid4().hex[:6]}"
     )
 
 
@@ -104,18 +103,14 @@ def _commit_of_clone() -> tuple[str, bool]:
     root = Path(__file__).resolve().parents[1]
     try:
         sha = _git(root, "rev-parse", "HEAD").strip()
-        changed = _git(
-            root, "status", "--porcelain", "--", ".", ":!data/recordings", ":!notebooks", ":!workbook"
-        )
+        changed = _git(root, "status", "--porcelain", "--", ".", ":!data/recordings", ":!notebooks", ":!workbook")
     except (OSError, subprocess.SubprocessError):
         return "unknown", False
     return sha, bool(changed.strip())
 
 
 def _git(root: Path, *words: str) -> str:
-    done = subprocess.run(
-        ["git", "-C", str(root), *words], capture_output=True, text=True, timeout=20, check=True
-    )
+    done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, timeout=20, check=True)
     return done.stdout
 
 

@@ -69,9 +69,7 @@ class Player:
 
         def answer(source: str | None) -> str:
             printed = self.run(task, source)
-            between = [
-                self.run(i) for i in range(task + 1, check) if self.notebook.cells[i].cell_type == "code"
-            ]
+            between = [self.run(i) for i in range(task + 1, check) if self.notebook.cells[i].cell_type == "code"]
             error = next((t for t in [printed, *between] if "ERROR " in t), "")
             return error + self.run(check)
 

@@ -132,9 +132,7 @@ def test_import_is_fast_and_light() -> None:
     """
     times = []
     for _ in range(3):
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
-        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
         seconds, heavy = done.stdout.splitlines()
         assert heavy == "[]"
         times.append(float(seconds))
@@ -167,9 +165,7 @@ def test_no_machine_in_the_tree() -> None:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
     if listed.returncode:
         pytest.skip("not a git clone")
-    bad = re.compile(
-        r"(?<![\w.~])/(?:work|root|farm|opt/wheels)/|https?://[\w.-]*(?:pypi|pythonhosted)[\w.-]*/simple"
-    )
+    bad = re.compile(r"(?<![\w.~])/(?:work|root|farm|opt/wheels)/|https?://[\w.-]*(?:pypi|pythonhosted)[\w.-]*/simple")
     for name in filter(None, listed.stdout.split("\0")):
         path = ROOT / name
         if path.suffix not in {".onnx", ".npz", ".png"} and path.exists() and path != Path(__file__):

@@ -13,8 +13,6 @@ from .callbacks import INTERNAL, USAGE, Reporter
 from .lowering import Lowering, NetworkError
 from .types import Dims, UnknownDims, Weights, as_array
 
-_HIGHEST_DIMS = Dims.MAX_DIMS
-
 
 class ITensor:
     """A tensor of the network: a name, an element type and a shape (-1: known only at run time)."""

@@ -15,7 +15,7 @@ from . import layers as L
 from .callbacks import ILogger
 from .lowering import NetworkError
 from .network import INetworkDefinition, ITensor
-from .types import FROM_ONNX, TO_ONNX, Dims
+from .types import FROM_ONNX, Dims
 
 _OPS_BY_KIND = {
     "CONVOLUTION": "Conv", "DECONVOLUTION": "ConvTranspose", "POOLING": "MaxPool AveragePool",
@@ -309,4 +309,3 @@ READERS: dict[str, Callable[[NodeProto, dict, list], dict]] = {
     **dict.fromkeys(("Relu", "Sigmoid", "Tanh", "LeakyRelu", "Elu", "Softsign"), _read_activation),
     **{op: lambda n, a, w: {"op": E.ElementWiseOperation[_ELEMENTWISE[n.op_type]]} for op in _ELEMENTWISE},
 }  # fmt: skip
-assert set(TO_ONNX.values()) == set(FROM_ONNX)
