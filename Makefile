@@ -18,7 +18,7 @@ help:
 	@sed -n '1,5s/^# //p' Makefile
 
 env:
-	@$(PYTHON) tools/environment.py --venv $(VENV) --extra dev
+	@$(PYTHON) tools/environment.py --venv $(VENV) --extra dev --extra classroom
 
 lab:
 	@$(PYTHON) tools/environment.py --venv $(VENV) --extra dev --gpu $(GPU)
