@@ -25,6 +25,8 @@ NEEDED_SHM = 64 * 1024**2  # PyTorch's loaders and PyCUDA's pinned buffers use i
 TENSORRT_PACKAGES = ("tensorrt", "tensorrt-cu12", "tensorrt-cu13", "tensorrt-lean", "tensorrt-dispatch")
 BASE_PACKAGES = ("numpy", "onnx", "onnxruntime", "torch", "matplotlib", "nbclient", "ipykernel")
 TENSORRT_CUDA = 12  # the CUDA major of the gpu extra
+TENSORRT_MAJORS = ("8", "10", "11")
+GPU_EXTRA = "tensorrt-cu12==11.4.*"
 
 
 @dataclass(frozen=True)
@@ -201,7 +203,7 @@ def cuda_major(m: Machine) -> Finding | None:
     needed = 13 if m.version("tensorrt-cu13") and not m.version("tensorrt-cu12") else TENSORRT_CUDA
     if cuda[1] < needed:
         cause = f"the installed TensorRT is for CUDA {needed}; the driver supports CUDA {cuda[1]}.{cuda[2]}"
-        cure = "update the NVIDIA driver" if needed == TENSORRT_CUDA else "pip install tensorrt-cu12==11.4.*"
+        cure = "update the NVIDIA driver" if needed == TENSORRT_CUDA else _anew(_tensorrt_parts(m))
         return Finding(False, f"the driver is too old for CUDA {needed}", cause, cure)
     return Finding(True, f"the driver supports CUDA {needed}")
 
@@ -223,21 +225,43 @@ def tensorrt(m: Machine) -> Finding | None:
         cause = f"Python's bindings are installed, the libraries are not: {error}"
         cure = "pip install --force-reinstall tensorrt-cu12-libs==11.4.*"
         return Finding(False, f"{name} is installed without its libraries", cause, cure)
-    cure = "pip install --force-reinstall tensorrt-cu12==11.4.*"
+    cure = f"pip install --force-reinstall {GPU_EXTRA}"
     return Finding(False, f"{name} does not import", error, cure)
 
 
 def tensorrt_mixed(m: Machine) -> Finding | None:
     """Are all parts of TensorRT of one version and one CUDA major?"""
-    names = [f"tensorrt-cu{major}{part}" for major in (12, 13) for part in ("", "-bindings", "-libs")]
-    parts = {name: version for name in names if (version := m.version(name))}
+    parts = _tensorrt_parts(m)
     versions = sorted({".".join(v.split(".")[:3]) for v in parts.values()})
-    majors = sorted({p.split("-")[1] for p in parts})
+    majors = sorted({p.split("-")[1] for p in parts if "-" in p})
     if len(versions) > 1 or len(majors) > 1:
         cause = ", ".join(f"{p} {v}" for p, v in parts.items()) + ": one overwrites files of the other"
-        cure = f"pip uninstall -y {' '.join(parts)} && pip install tensorrt-cu12==11.4.*"
-        return Finding(False, "mixed TensorRT packages", cause, cure)
-    return Finding(True, f"one TensorRT: {versions[0]}, {majors[0]}") if parts else None
+        return Finding(False, "mixed TensorRT packages", cause, _anew(parts))
+    return Finding(True, f"one TensorRT: {', '.join([*versions, *majors])}") if parts else None
+
+
+def tensorrt_version(m: Machine) -> Finding | None:
+    """Is the installed TensorRT of a major that the lessons are written for?"""
+    parts = _tensorrt_parts(m)
+    other = sorted({v for v in parts.values() if v.partition(".")[0] not in TENSORRT_MAJORS})
+    if not other:
+        return None
+    cause = (
+        "pip took the newest one, because no version was given" if int(other[-1].split(".")[0]) > 11 else "it is old"
+    )
+    cause += f"; the lessons know TensorRT {', '.join(TENSORRT_MAJORS)}, and each major takes names away"
+    return Finding(False, f"TensorRT {', '.join(other)} is not one that the lessons know", cause, _anew(parts))
+
+
+def _tensorrt_parts(m: Machine) -> dict[str, str]:
+    """name -> version of the installed packages that put files into the folder `tensorrt`."""
+    names = ["tensorrt", *(f"tensorrt-cu{major}{part}" for major in (12, 13) for part in ("", "-bindings", "-libs"))]
+    return {name: version for name in names if (version := m.version(name))}
+
+
+def _anew(parts: Iterable[str]) -> str:
+    """The command that takes these packages away and installs the one TensorRT of the gpu extra."""
+    return f"pip uninstall -y {' '.join(parts)} && pip install {GPU_EXTRA}"
 
 
 def cuda_python(m: Machine) -> Finding | None:
@@ -314,6 +338,7 @@ QUESTIONS: tuple[Callable[[Machine], Finding | None], ...] = (
     cuda_major,
     tensorrt,
     tensorrt_mixed,
+    tensorrt_version,
     cuda_python,
     backend_setting,
     disk,

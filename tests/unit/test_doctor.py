@@ -89,6 +89,9 @@ def test_a_laptop_is_in_order_too() -> None:
 NO_LIBS = {"tensorrt": "ImportError: libnvinfer.so.11: cannot open shared object file"}
 MIXED_TRT = {**BASE, **TRT, "tensorrt-cu12-libs": "10.16.1.11"}
 TWO_MAJORS = {**BASE, **TRT, "tensorrt-cu13": "11.4.0.106"}
+OLD_BESIDE_NEW = {**BASE, **TRT, "tensorrt": "8.6.0"}
+CUDA_13 = {**BASE, **{name.replace("cu12", "cu13"): version for name, version in TRT.items()}}
+NEXT_MAJOR = {**BASE, **dict.fromkeys(TRT, "12.0.0.1"), "tensorrt": "12.0.0.1"}
 FAULTS = {
     "the driver does not answer": (Pretended(gpu="cuInit failed with status 804"), "does not answer", "nvidia-smi"),
     "no device visible": (Pretended(gpu=(0, 12, 9)), "does not answer", "nvidia-smi"),
@@ -101,6 +104,22 @@ FAULTS = {
     "TensorRT without its libraries": (Pretended(import_errors=NO_LIBS), "without its libraries", "tensorrt-cu12-libs"),
     "mixed versions of TensorRT": (Pretended(packages=MIXED_TRT), "mixed TensorRT", "pip uninstall"),
     "TensorRT for two CUDA majors": (Pretended(packages=TWO_MAJORS), "mixed TensorRT", "pip uninstall"),
+    "an old TensorRT beside a new one": (
+        Pretended(packages=OLD_BESIDE_NEW),
+        "mixed TensorRT",
+        "uninstall -y tensorrt ",
+    ),
+    "TensorRT for CUDA 13, driver for CUDA 12": (
+        Pretended(packages=CUDA_13),
+        "too old for CUDA 13",
+        "&& pip install tensorrt-cu12==11.4.*",
+    ),
+    "TensorRT jumped a major": (Pretended(packages=NEXT_MAJOR), "12.0.0.1 is not one", "tensorrt-cu12==11.4.*"),
+    "TensorRT does not import": (
+        Pretended(import_errors={"tensorrt": "ImportError: undefined symbol: PyExc"}),
+        "does not import",
+        "--force-reinstall tensorrt-cu12",
+    ),
     "no way to CUDA": (Pretended(modules=("tensorrt",)), "no way from Python to CUDA", "cuda-bindings"),
     "PyCUDA for another CUDA": (
         Pretended(import_errors={"pycuda.driver": "ImportError: libcurand.so.10"}),
@@ -134,6 +153,16 @@ def test_names_the_fault(name: str) -> None:
     assert len(matching) == 1, report(found)
     assert cure in matching[0].cure and matching[0].cause
     assert len(found) <= 2, "one fault is not reported in many places"
+
+
+def test_the_old_single_package_is_in_order() -> None:
+    """TensorRT 8.6 came as one package, without -bindings and -libs."""
+    assert not failures(Pretended(packages={**BASE, "tensorrt": "8.6.0", "pycuda": "2026.1"}))
+
+
+def test_an_unsupported_old_tensorrt_is_told() -> None:
+    (found,) = failures(Pretended(packages={**BASE, "tensorrt": "7.2.3", "pycuda": "2026.1"}))
+    assert "7.2.3 is not one" in found.what and "it is old" in found.cause
 
 
 def test_pycuda_missing_is_no_fault_with_cuda_python() -> None:
