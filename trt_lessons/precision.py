@@ -35,6 +35,8 @@ _EXACT |= {"Gather", "Identity", "Constant", "Expand", "Split"}
 _STABLE = _EXACT | {"Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "ConstantOfShape", "Conv"}
 _STABLE |= {"ConvTranspose", "Div", "Erf", "Exp", "Gemm", "GlobalAveragePool", "LayerNormalization", "MatMul"}
 _STABLE |= {"Mul", "Pow", "Shape", "Sigmoid", "Softmax", "Sqrt", "Sub", "Tanh", "Where", "LeakyRelu", *_QDQ}
+_STABLE |= {"Abs", "And", "Einsum", "Equal", "GatherElements", "Greater", "Less", "Max", "Min", "Mod", "Neg"}
+_STABLE |= {"Not", "Or", "Range", "Reciprocal", "Tile"}
 _REDUCTIONS = {"ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd"}
 
 

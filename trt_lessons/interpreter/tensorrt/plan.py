@@ -49,13 +49,19 @@ def unpack(plan: bytes) -> tuple[dict, bytes]:
 
 
 def session_options(level: int, model: onnx.ModelProto | None = None) -> ort.SessionOptions:
-    """Options for a builder optimization level: 0 fuses least; FP8 graphs run at the basic level only."""
+    """Options for a builder optimization level: 0 fuses least; FP8 graphs run at the basic level only.
+
+    The highest level rearranges images for convolutions. Without one it gains nothing, and onnxruntime 1.31 ends
+    the process there on some transformers with casts.
+    """
     options = ort.SessionOptions()
     options.log_severity_level = 4
     levels = ort.GraphOptimizationLevel
     options.graph_optimization_level = levels.ORT_ENABLE_BASIC if level <= 0 else levels.ORT_ENABLE_ALL
     if model is not None and any(t == TensorProto.FLOAT8E4M3FN for t in _kinds(model)):
         options.graph_optimization_level = levels.ORT_ENABLE_BASIC
+    elif level > 0 and model is not None and not any("Conv" in node.op_type for node in model.graph.node):
+        options.graph_optimization_level = levels.ORT_ENABLE_EXTENDED
     return options
 
 
