@@ -21,16 +21,18 @@ from trt_lessons import baselines, cuda, precision, roofline
 from trt_lessons.models import digits, random_weights
 
 
-def median_us(call: Callable[[], object], count: int = 2000) -> float:
-    """Median host time of a call in microseconds."""
-    for _ in range(100):
-        call()
-    times = []
-    for _ in range(count):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return 1e6 * float(np.median(times))
+def host_us(calls: dict[str, Callable[[], object]], rounds: int = 12, count: int = 150) -> dict[str, float]:
+    """Median host time of each call in microseconds. They take turns, so that a warmer card favours none."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for number in range(rounds + 1):
+        for name, call in calls.items():
+            for _ in range(count):
+                start = time.perf_counter()
+                call()
+                took = time.perf_counter() - start
+                if number:  # the first round warms up
+                    times[name].append(took)
+    return {name: 1e6 * float(np.median(found)) for name, found in times.items()}
 
 
 def digits_report(batch: int = 64, level: int = 2) -> tl.build.BuildReport:
@@ -63,26 +65,21 @@ def bare_loop(session: tl.Session, images: np.ndarray) -> Callable[[], object]:
     return once
 
 
-def polygraphy_us(plan: bytes, images: np.ndarray) -> float:
-    """Polygraphy's TrtRunner on the same plan."""
-    from polygraphy.backend.trt import EngineFromBytes, TrtRunner
-
-    with TrtRunner(EngineFromBytes(plan)) as runner:
-        return median_us(lambda: runner.infer({"images": images}))
-
-
 def infer() -> dict:
     """Host time of one `infer` call: ours, the bare loop's, Polygraphy's; us."""
+    from polygraphy.backend.trt import EngineFromBytes, TrtRunner
+
     report, images = digits_report(), digits.data().test_images[:1].copy()
-    found = {}
-    with tl.Session(report) as session:
-        found["tl.Session.infer"] = median_us(lambda: session.infer(images))
-    with tl.Session(report) as session:
-        found["tl.Session.infer, CUDA graph"] = median_us(lambda: session.infer(images, graph=True))
-    with tl.Session(report) as session:
-        found["bare loop"] = median_us(bare_loop(session, images))
-    found["polygraphy TrtRunner.infer"] = polygraphy_us(report.plan, images)
-    return found
+    ours, graph, raw = (tl.Session(report) for _ in range(3))
+    with ours, graph, raw, TrtRunner(EngineFromBytes(report.plan)) as runner:
+        return host_us(
+            {
+                "tl.Session.infer": lambda: ours.infer(images),
+                "tl.Session.infer, CUDA graph": lambda: graph.infer(images, graph=True),
+                "bare loop": bare_loop(raw, images),
+                "polygraphy TrtRunner.infer": lambda: runner.infer({"images": images}),
+            }
+        )
 
 
 def pooled() -> bytes:
