@@ -5,6 +5,7 @@
 
 Introduced in lesson 02, explained in lesson 04_3. The definitions are trtexec's: warm-up queries dropped,
 three streams, six events a query, two queries in flight, all using one set of buffers, as there.
+In a class measurements take turns: see `turns`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from .measurement import Measurement, median, percentile, thin, variation
 from .progressbar import Bar
 from .provenance import Provenance
 from .timing import Lane, Plan, Samples, Work, run_host, run_lanes
+from .turns import turn
 
 __all__ = ["Measurement", "measure", "measure_callable", "median", "percentile", "thin", "variation"]
 
@@ -82,7 +84,7 @@ def measure(
     try:
         if name is not None and recordings.recalling():
             return _recall(name, {**options, "depth": depth})
-        with _Notice(name, plan):
+        with turn(), _Notice(name, plan):
             found, captured = _run_slots(slots, plan, transfers, graph)
     finally:
         for slot in slots:
@@ -119,7 +121,7 @@ def measure_callable(
     options = {"runner": runner, "transfers": False, "timed": "events" if stream else "host clock"}
     if name is not None and recordings.recalling():
         return _recall(name, {"runner": runner}, batch)
-    with _Notice(name or runner, plan):
+    with turn(), _Notice(name or runner, plan):
         if stream is None:
             found = run_host(fn, synchronize, plan)
         else:
