@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,7 +65,9 @@ class Comparison:
         """The comparison as a figure."""
         from . import plots
 
-        rows = [(r.name, r.mine_ms, r.theirs_ms) for r in self.rows]
+        names = [r.name for r in self.rows]
+        labels = [r.name if names.count(r.name) == 1 else f"{r.lesson[:4]}: {r.name}" for r in self.rows]
+        rows = [(label, r.mine_ms, r.theirs_ms) for label, r in zip(labels, self.rows, strict=True)]
         return plots.compare(rows, mine=self.mine, theirs=self.theirs)
 
 
@@ -76,7 +79,7 @@ def compare(mine: str | None = None, theirs: str | None = None, lesson: str | No
     """
     mine, theirs = _sides(mine, theirs)
     left, right = _measurements(mine, lesson), _measurements(theirs, lesson)
-    both = [key for key in left if key in right]
+    both = sorted((key for key in left if key in right), key=_by_number)
     if not both:
         raise RecordingError(
             f"{mine} and {theirs} have no measurement in common.",
@@ -100,6 +103,11 @@ def compare(mine: str | None = None, theirs: str | None = None, lesson: str | No
         [" ".join(key) for key in left if key not in right],
         [" ".join(key) for key in right if key not in left],
     )
+
+
+def _by_number(key: tuple[str, str]) -> list[Any]:
+    """Sorts "batch 2" before "batch 16"."""
+    return [key[0], *((int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", key[1]))]
 
 
 def _sides(mine: str | None, theirs: str | None) -> tuple[str, str]:

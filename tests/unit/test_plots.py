@@ -46,6 +46,12 @@ def sample(compute=0.6, batch=8, h2d=0.2, d2h=0.01, enqueue=0.5, seed=0):
     return Measurement(series, batch / compute * 1000, batch, 0.5, options, H200, "recorded", events=events)
 
 
+def steady(compute):
+    found = sample(compute)
+    found.series["compute"] = compute * (1 + np.random.default_rng(6).gamma(2, 0.002, 800))
+    return found
+
+
 def engines():
     return {
         "FP32": sample(2.19, seed=1),
@@ -207,6 +213,24 @@ FIGURES = {
         ],
         mine="NVIDIA L4, TensorRT 11.4.0, 2026-11-25",
         theirs="NVIDIA H200, TensorRT 8.6.0, 2026-11-22",
+    ),
+    "compare_many": lambda: plots.compare(
+        [(f"lesson {i}, batch {2**i}, CUDA graph", 0.01 * 1.3**i, 0.03 * 1.25**i) for i in range(30)],
+        mine="NVIDIA GeForce RTX 5090 Laptop GPU, TensorRT 10.16.1, 2026-11-25",
+        theirs="NVIDIA H200, TensorRT 8.6.0, 2026-11-22",
+    ),
+    "latency_distribution_far": lambda: plots.latency_distribution(
+        {"GPU": sample(0.05), "CPU": sample(30.0)} | {"another GPU": sample(0.06, seed=3)}
+    ),
+    "latency_distribution_own_scales": lambda: plots.latency_distribution({"FP32": steady(1.03), "INT8": steady(0.35)}),
+    "timeline_thin": lambda: plots.timeline(
+        [("in", q, q, q + 1) for q in range(5)] + [("out", 0, 0.1, 0.105)], note=NOTE
+    ),
+    "accuracy_all_alike": lambda: plots.accuracy_vs_latency(
+        [("FP32", 3.47, 0.998), ("TF32", 1.03, 0.998), ("FP16", 0.5, 0.998), ("INT8", 0.36, 0.998)], note=NOTE
+    ),
+    "lines_different_ends": lambda: plots.lines(
+        {"long": {1: 1, 2: 2, 4: 3}, "short": {1: 3, 2: 2}}, xlabel="batch", ylabel="ms", title="Two ends", note=NOTE
     ),
     "digits": lambda: plots.digits(digit_images(), [i % 10 for i in range(19)] + [4], [i % 10 for i in range(20)]),
     "flow_chart": lambda: plots.flow_chart(STEPS, title="Inference in six steps"),

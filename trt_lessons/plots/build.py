@@ -51,7 +51,8 @@ def precision(rows: Sequence[Any], *, title: str | None = None, note: Any = None
         axis.spines[["left"]].set_visible(False)
         axis.tick_params(axis="y", length=0)
     best = min(range(len(times)), key=lambda i: times[i])
-    found = f"{names[best]} is fastest: {style.ms(times[best])}, {times[0] / times[best]:.2f} times {names[0]}"
+    found = f"{names[best]} is fastest: {style.ms(times[best])}"
+    found += f", {times[0] / times[best]:.2f} times as fast as {names[0]}" if best else ""
     words = "; ".join(
         f"{n}: {t:.4f} ms, error {e:.2g}, {style.bytes_text(s)}"
         for n, t, e, s in zip(names, times, errors, sizes, strict=True)
@@ -114,20 +115,16 @@ def accuracy_vs_latency(
     ]
     line = sorted(front, key=lambda i: times[i])
     axis.plot([times[i] for i in line], [accuracies[i] for i in line], color=style.MUTED, linestyle=":", zorder=1)
-    for i in range(len(cells)):
-        axis.plot(
-            times[i],
-            accuracies[i],
-            marker=style.MARKERS[i % 8],
-            color=style.color(0 if i in front else 1),
-            markersize=9,
-            linestyle="none",
-        )
-    spread = max(accuracies) - min(accuracies) or 0.01
-    axis.set_ylim(min(accuracies) - 0.25 * spread, max(accuracies) + 0.35 * spread)
+    for i, (x, y) in enumerate(zip(times, accuracies, strict=True)):
+        face = style.COLORS[0] if i in front else style.PAPER
+        look = {"marker": style.MARKERS[i % len(style.MARKERS)], "markersize": 9, "linestyle": "none"}
+        axis.plot(x, y, markerfacecolor=face, markeredgecolor=style.COLORS[0], markeredgewidth=1.8, **look)
+    spread = max(max(accuracies) - min(accuracies), 0.01)
+    top = max(accuracies) + 0.35 * spread
+    axis.set_ylim(min(accuracies) - 0.35 * spread, 1 if top > 1 > max(accuracies) + 0.15 * spread else top)
     axis.set_xlim(0, max(times) * 1.2)
     _point_labels(axis, times, accuracies, [c[0] for c in cells])
-    axis.set_xlabel("latency, median ms (left is faster)")
+    axis.set_xlabel("latency, median ms (left is faster; hollow: another is no slower and no less accurate)")
     axis.set_ylabel(ylabel)
     axis.grid(True)
     names = ", ".join(cells[i][0] for i in line)
@@ -140,17 +137,15 @@ def _point_labels(axis: Any, xs: list[float], ys: list[float], labels: list[str]
     """Labels beside points; below where another label would be in the way."""
     left, right = axis.get_xlim()
     low, high = axis.get_ylim()
-    taken: list[tuple[float, float]] = []
-    for x, y, label in zip(xs, ys, labels, strict=True):
-        fx, fy = (x - left) / (right - left), (y - low) / (high - low)
-        shift = 9
-        for step in (9, -12, 23, -26):
-            place = fy + step / 200
-            if all(abs(fx - a) > 0.2 or abs(place - b) > 0.06 for a, b in taken):
-                shift = step
+    taken = [((x - left) / (right - left), (y - low) / (high - low)) for x, y in zip(xs, ys, strict=True)]
+    for i, (across, share) in enumerate(taken.copy()):
+        for up in (0.07, -0.07, 0.14, -0.14):
+            others = taken[:i] + taken[i + 1 :]
+            if all(abs(across - x) > 0.02 + 0.011 * len(labels[i]) or abs(share + up - y) > 0.06 for x, y in others):
                 break
-        taken.append((fx, fy + shift / 200))
-        axis.annotate(label, (x, y), xytext=(7, shift), textcoords="offset points", va="center", fontsize=9.5)
+        taken.append((across, share + up))
+        place = {"xycoords": "axes fraction", "textcoords": "axes fraction"}
+        axis.annotate(labels[i], (across, share), (across, share + up), va="center", ha="center", fontsize=9.5, **place)
 
 
 def roofline(
@@ -176,8 +171,8 @@ def roofline(
         axis.plot(
             x,
             np.minimum(x * bandwidth / 1000, top),
-            color=style.color(i),
-            linestyle=style.LINES[i],
+            color=style.line_color(i),
+            linestyle=style.LINES[i % len(style.LINES)],
             linewidth=2,
         )
         axis.annotate(
@@ -197,13 +192,15 @@ def roofline(
         ha="right",
         fontsize=9.5,
     )
-    _roof_points(axis, points, bandwidth, peaks)
     axis.set_xscale("log")
     axis.set_yscale("log")
+    style.plain_ticks(axis.xaxis)
+    style.plain_ticks(axis.yaxis)
     axis.set_xlim(left, right)
     low = min([left * bandwidth / 1000, *[float(p[2]) for p in points]])
     axis.set_ylim(low / 2, max(peaks.values()) * 3)
-    axis.set_xlabel("operations a byte of memory traffic (FLOP/byte)")
+    _roof_points(axis, points, bandwidth, peaks)
+    axis.set_xlabel("operations a byte of memory traffic, FLOP/byte (in brackets: share of the roof above)")
     axis.set_ylabel("TFLOP/s")
     axis.grid(True, which="major")
     shares = {p[0]: _share(p, bandwidth, peaks) for p in points}
@@ -220,16 +217,16 @@ def _share(point: Any, bandwidth: float, peaks: Mapping[str, float]) -> float:
 
 
 def _roof_points(axis: Any, points: Sequence[Any], bandwidth: float, peaks: Mapping[str, float]) -> None:
+    """The engines, each in the colour of the roof it is held against."""
+    roofs = list(peaks)
+    highest = max(roofs, key=lambda name: peaks[name])
+    left, right = axis.get_xlim()
     for i, point in enumerate(points):
         label, x, y = point[:3]
-        axis.plot(
-            x,
-            y,
-            marker=style.MARKERS[i % 8],
-            color=style.color(i),
-            markersize=9,
-            linestyle="none",
-            markeredgecolor=style.PAPER,
-        )
-        share = _share(point, bandwidth, peaks)
-        axis.annotate(f"{label} ({100 * share:.0f} %)", (x, y), xytext=(9, -9), textcoords="offset points", fontsize=9)
+        roof = point[3] if len(point) > 3 and point[3] else highest
+        look = {"color": style.line_color(roofs.index(roof)), "marker": style.MARKERS[i % len(style.MARKERS)]}
+        axis.plot(x, y, markersize=9, linestyle="none", markeredgecolor=style.PAPER, **look)
+        text = f"{label} ({100 * _share(point, bandwidth, peaks):.0f} %)"
+        end = np.log(x / left) / np.log(right / left) + 0.012 * len(text)
+        shift = (9 - max(0.0, end - 0.97) * 475, -14 if end > 0.97 else -9)  # 475 points: the axes' width
+        axis.annotate(text, (x, y), shift, textcoords="offset points", fontsize=9.5, va="center")

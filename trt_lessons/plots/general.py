@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import Any
 
 from . import style
@@ -28,6 +29,7 @@ def bars(
         axis.set_xscale("log")
         low = min(v for _, v in pairs if v > 0)
         axis.set_xlim(low / 2, max(v for _, v in pairs) * 6)
+        style.plain_ticks(axis.xaxis)
     style.bar_row(axis, [k for k, _ in pairs], [v for _, v in pairs], [f"{style.number(v)} {unit}" for _, v in pairs])
     axis.set_xlabel(unit + (" (logarithmic)" if log else ""))
     words = "; ".join(f"{k}: {style.number(v)} {unit}" for k, v in pairs)
@@ -53,19 +55,16 @@ def lines(
         axis.set_xscale("log", base=2)
     if log_y:
         axis.set_yscale("log")
-    for i, (_, points) in enumerate(series.items()):
+    for i, points in enumerate(series.values()):
         xs = sorted(points)
-        look = {"color": style.color(i), "marker": style.MARKERS[i % 8], "linestyle": style.LINES[i % 8]}
-        axis.plot(xs, [points[x] for x in xs], markersize=6, **look)
+        axis.plot(xs, [points[x] for x in xs], markersize=6, **style.line_look(i))
     ticks = sorted({x for points in series.values() for x in points})
     if len(ticks) <= 10:
         axis.set_xticks(ticks, [f"{x:g}" for x in ticks])
         axis.minorticks_off()
     if not log_y:
         axis.set_ylim(0, axis.get_ylim()[1] * 1.05)
-    left, right = axis.get_xlim()
-    axis.set_xlim(left, right * (right / left) ** 0.3 if log_x else right + 0.26 * (right - left))
-    style.end_labels(axis, [(max(p), p[max(p)], k, style.color(i)) for i, (k, p) in enumerate(series.items())], gap=0.1)
+    style.name_lines(axis, series)
     axis.set_xlabel(xlabel)
     axis.set_ylabel(ylabel)
     axis.grid(True)
@@ -73,6 +72,10 @@ def lines(
         f"{k}: " + ", ".join(f"{x:g}: {style.number(p[x])}" for x in sorted(p)) for k, p in series.items()
     )
     return style.finish(fig, title, note, f"{ylabel} against {xlabel}. {words}")
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 def ablation(
@@ -97,7 +100,7 @@ def ablation(
             edgecolor=style.PAPER,
             height=0.6,
         )
-        text = f"{change:+.1f} %  ({style.number(others[i][1])} {unit})"
+        text = f"{_signed(change)} %  ({style.number(others[i][1])} {unit})"
         axis.annotate(
             text,
             (change, i),
@@ -117,7 +120,7 @@ def ablation(
     axis.tick_params(axis="y", length=0)
     axis.set_xlabel(f"change against “{base_label}” ({style.number(base)} {unit}), %; left is less")
     top = others[0]
-    found = title or f"“{top[0]}” matters most: {changes[0]:+.0f} %"
+    found = title or f"“{top[0]}” matters most: {_signed(changes[0])} %"
     words = f"Baseline {base_label}: {base:.4f} {unit}. "
     words += "; ".join(f"{k}: {v:.4f} {unit}" for k, v in others)
     return style.finish(fig, found, note or rows, words)
@@ -138,6 +141,7 @@ def compare(
     values = [v for row in shown for v in row[1:]]
     low, high = min(values), max(values)
     axis.set_xlim(low / 1.35, high * 2.6)
+    style.plain_ticks(axis.xaxis, (1.0,) if high / low > 100 else (1.0, 2.0, 5.0))
     for i, (_, a, b) in enumerate(shown):
         axis.plot([a, b], [i, i], color=style.MUTED, linewidth=1.4, zorder=1)
         axis.plot([a], [i], marker="o", color=style.COLORS[0], markersize=9, linestyle="none")
@@ -164,9 +168,11 @@ def compare(
     axis.grid(axis="x")
     axis.spines[["left"]].set_visible(False)
     axis.tick_params(axis="y", length=0)
-    axis.set_xlabel(f"compute, median ms (logarithmic)\n● mine: {mine}\n□ theirs: {theirs}")
-    ratios = sorted(b / a for _, a, b in shown)
-    middle = ratios[len(ratios) // 2]
-    found = title or f"In the median, mine is {middle:.2f} times as fast as theirs"
+    told = "compute, median ms (logarithmic)\nat a line: how many times as fast mine is"
+    rest = f"\n{len(rows) - len(shown)} more measurements are not shown" if len(rows) > len(shown) else ""
+    axis.set_xlabel(told + rest)
+    middle = median(b / a for _, a, b in rows)
+    faster, slower = ("mine", "theirs") if middle >= 1 else ("theirs", "mine")
+    found = title or f"In the median, {faster} is {max(middle, 1 / middle):.2f} times as fast as {slower}"
     words = "; ".join(f"{n}: {a:.4f} against {b:.4f} ms" for n, a, b in shown)
-    return style.finish(fig, found, None, f"mine: {mine}; theirs: {theirs}. {words}")
+    return style.finish(fig, found, f"● mine: {mine}\n□ theirs: {theirs}", words)

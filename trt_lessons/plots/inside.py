@@ -26,7 +26,8 @@ def layer_times(
     fig, axis = style.new(height=1.5 + 0.27 * len(shown))
     texts = [f"{style.number(v)} ms, {100 * v / total:.0f} %" for _, v in shown]
     style.bar_row(axis, [r[0] for r in shown], [r[1] for r in shown], texts)
-    axis.tick_params(axis="y", labelsize=8.5)
+    axis.tick_params(axis="y", labelsize=9)
+    axis.set_ylim(len(shown) - 0.4, -0.6)
     words = f"ms a layer; the sum is {style.ms(total)}"
     if whole_ms is not None:
         words += f", the engine takes {style.ms(whole_ms)}"
@@ -45,6 +46,10 @@ def layer_times(
     )
 
 
+def _color(i: int) -> str:
+    return style.LINE_COLORS[2 * i % len(style.LINE_COLORS)]  # the dark half of them
+
+
 def fusion(
     network: Sequence[str],
     engine: Sequence[tuple[str, Sequence[str]]],
@@ -59,27 +64,27 @@ def fusion(
     left = list(network)[:most]
     inside = {name: i for i, (_, origins) in enumerate(engine) for name in origins}
     right = [(i, e) for i, e in enumerate(engine) if set(e[1]) & set(left) or (not e[1] and len(network) <= most)]
-    fig, axis = style.new(height=1.2 + 0.235 * max(len(left), len(right), 6))
+    fig, axis = style.new(height=1.2 + 0.245 * max(len(left), len(right), 6))
     step = len(left) / max(len(right), 1)
     places = {i: (row + 0.5) * step - 0.5 for row, (i, _) in enumerate(right)}
     for row, name in enumerate(left):
-        axis.text(0.36, row, style.shorten(name, 34), ha="right", va="center", fontsize=8.5)
+        axis.text(0.36, row, style.shorten(name, 34), ha="right", va="center", fontsize=9)
         i = inside.get(name)
         if i in places:
-            look = {"color": style.color(i), "linestyle": style.LINES[i % 3], "linewidth": 1.6}
+            look = {"color": _color(i), "linestyle": style.LINES[i % 3], "linewidth": 1.6}
             axis.plot([0.37, 0.43, 0.57, 0.63], [row, row, places[i], places[i]], **look)
         else:
             axis.plot([0.37, 0.40], [row, row], color=style.MUTED, linewidth=1)
-            axis.text(0.405, row, "gone", fontsize=8, va="center", color=style.MUTED)
+            axis.text(0.405, row, "gone", fontsize=8.5, va="center", color=style.MUTED)
     for i, (name, origins) in right:
         text = f"{style.shorten(name, 38)}" + (f"  ({len(origins)})" if len(origins) > 1 else "")
         look = {
             "facecolor": style.PAPER,
-            "edgecolor": style.color(i),
+            "edgecolor": _color(i),
             "boxstyle": "round,pad=0.2",
             "linewidth": 1.4,
         }
-        axis.text(0.64, places[i], text, ha="left", va="center", fontsize=8.5, bbox=look)
+        axis.text(0.64, places[i], text, ha="left", va="center", fontsize=9, bbox=look)
     axis.set_xlim(0, 1)
     axis.set_ylim(len(left) - 0.3, -1.6)
     axis.axis("off")
@@ -91,7 +96,7 @@ def fusion(
             len(left) - 0.4,
             f"… {len(network) - most} more",
             ha="right",
-            fontsize=8.5,
+            fontsize=9,
             color=style.MUTED,
         )
     head = f"{len(network)} network layers became {len(engine)} engine layers"

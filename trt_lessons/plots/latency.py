@@ -19,47 +19,95 @@ def latency_distribution(
     title: str | None = None,
     note: Any = None,
 ) -> style.LessonFigure:
-    """How are the query times spread? One row a measurement, with median, p90 and p99 marked. ms."""
-    fig, axis = style.new(height=1.5 + 0.75 * len(measurements))
+    """How are the query times spread? One row a measurement, with median, p90 and p99 marked. ms.
+
+    Where the rows lie so far apart that none would show its spread, each has a scale of its own.
+    """
     low = min(float(m.samples(kind).min()) for m in measurements.values())
     high = max(max(m.percentile(99, kind) * 1.04, m.median(kind)) for m in measurements.values())
+    spreads = [m.percentile(99, kind) - float(m.samples(kind).min()) for m in measurements.values()]
+    if max(spreads) < 0.06 * (high - low):
+        fig, words = _on_own_scales(measurements, kind), "each on a scale of its own"
+    else:
+        fig, words = _on_one_scale(measurements, kind, low, high), "all on one scale"
+    parts = [f"{k}: median {m.median(kind):.4f}, p99 {m.percentile(99, kind):.4f} ms" for k, m in measurements.items()]
+    told = f"Distribution of {WORDS[kind]} time, {words}. " + "; ".join(parts)
+    return style.finish(fig, title or _fastest(measurements, kind), note or measurements, told)
+
+
+def _on_one_scale(measurements: Mapping[str, Measurement], kind: str, low: float, high: float) -> style.LessonFigure:
+    fig, axis = style.new(height=1.5 + 0.75 * len(measurements))
     log = high / low > 8
     axis.set_xscale("log" if log else "linear")
     pad = (high - low) * 0.03 + 1e-6
     axis.set_xlim(low * 0.9 if log else max(low - pad, 0), high * (1.25 if log else 1) + (0 if log else 3 * pad))
     beyond = 0
     for i, m in enumerate(measurements.values()):
-        beyond += _distribution_row(axis, i, m, kind)
+        counts, out = _hill(axis, i, i, m, kind)
+        _beside(axis, i, _marks_text(m, kind), counts)
+        beyond += out
     axis.set_yticks(range(len(measurements)), list(measurements))
     axis.set_ylim(len(measurements) - 0.45, -0.85)
+    _only_x(axis)
+    if log:
+        style.plain_ticks(axis.xaxis, (1.0, 2.0, 5.0))
+    axis.set_xlabel(_ticks_text(kind, beyond))
+    return fig
+
+
+def _on_own_scales(measurements: Mapping[str, Measurement], kind: str) -> style.LessonFigure:
+    fig, axes = style.new(len(measurements), 1, height=1.1 + 0.95 * len(measurements))
+    fig.get_layout_engine().set(hspace=0.14)
+    beyond = 0
+    for i, (axis, (name, m)) in enumerate(zip(axes, measurements.items(), strict=True)):
+        low, high = float(m.samples(kind).min()), m.percentile(99, kind)
+        pad = 0.1 * (high - low) + 1e-6
+        axis.set_xlim(low - pad, high + 2 * pad)
+        beyond += _hill(axis, i, 0, m, kind)[1]
+        axis.set_yticks([])
+        axis.set_ylim(0.3, -0.7)
+        _only_x(axis)
+        style.head(axis, f"{name}:  {_marks_text(m, kind)} ms", 9.5)
+    axes[-1].set_xlabel(_ticks_text(kind, beyond) + "; each row has its own scale")
+    return fig
+
+
+def _only_x(axis: Any) -> None:
     axis.spines[["left"]].set_visible(False)
     axis.tick_params(axis="y", length=0)
     axis.grid(axis="x")
-    if log:
-        _plain_log_ticks(axis.xaxis)
+
+
+def _ticks_text(kind: str, beyond: int) -> str:
     tail = f"; {beyond} beyond the edge" if beyond else ""
-    axis.set_xlabel(f"{WORDS[kind]} of a query, ms (ticks: median, p90, p99{tail})")
-    parts = [f"{k}: median {m.median(kind):.4f}, p99 {m.percentile(99, kind):.4f} ms" for k, m in measurements.items()]
-    found = title or _fastest(measurements, kind)
-    return style.finish(fig, found, note or measurements, f"Distribution of {WORDS[kind]} time. " + "; ".join(parts))
+    return f"{WORDS[kind]} of a query, ms (ticks: median, p90, p99{tail})"
 
 
-def _distribution_row(axis: Any, i: int, m: Measurement, kind: str) -> int:
+def _marks(m: Measurement, kind: str) -> dict[int, float]:
+    return {p: m.median(kind) if p == 50 else m.percentile(p, kind) for p in (50, 90, 99)}
+
+
+def _marks_text(m: Measurement, kind: str) -> str:
+    marks = _marks(m, kind)
+    texts = zip(("median", "p90", "p99"), style.numbers(marks.values()), strict=True)
+    return "  ".join(f"{name} {text}" for name, text in texts)
+
+
+def _hill(axis: Any, i: int, at: float, m: Measurement, kind: str) -> tuple[np.ndarray, int]:
+    """The i-th measurement's histogram on the line y = at, marks below it; its counts, and how many are beyond."""
     samples = m.samples(kind)
     left, right = axis.get_xlim()
-    log = axis.get_xscale() == "log"
-    edges = np.geomspace(left, right, 161) if log else np.linspace(left, right, 161)
+    bins = np.geomspace if axis.get_xscale() == "log" else np.linspace
+    edges = bins(left, right, 121)
     counts, edges = np.histogram(samples, edges)
     heights = counts / max(counts.max(), 1) * 0.62
-    axis.stairs(i - heights, edges, baseline=i, fill=True, facecolor=style.color(i), edgecolor=style.color(i))
-    axis.plot([left, right], [i, i], color=style.MUTED, linewidth=0.6)
-    marks = {p: m.median(kind) if p == 50 else m.percentile(p, kind) for p in (50, 90, 99)}
-    for p, at in marks.items():
+    face = style.line_color(i)
+    axis.stairs(at - heights, edges, baseline=at, fill=True, facecolor=face, edgecolor=face)
+    axis.plot([left, right], [at, at], color=style.MUTED, linewidth=0.6)
+    for p, x in _marks(m, kind).items():
         length = 0.22 if p == 50 else 0.15
-        axis.plot([at, at], [i, i + length], color=style.INK, linewidth=2.4 if p == 50 else 1.2)
-    text = "  ".join(f"{'median' if p == 50 else f'p{p}'} {style.number(at)}" for p, at in marks.items())
-    _beside(axis, i, text, counts)
-    return int((samples > right).sum())
+        axis.plot([x, x], [at, at + length], color=style.INK, linewidth=2.4 if p == 50 else 1.2)
+    return counts, int((samples > right).sum())
 
 
 def _beside(axis: Any, i: int, text: str, counts: np.ndarray) -> None:
@@ -148,23 +196,33 @@ def timeline(
     queries = list(dict.fromkeys(row[1] for row in spans))
     fig, axis = style.new(height=1.4 + 0.5 * len(streams))
     right = max(row[3] for row in spans)
-    for stream, query, start, end in spans:
-        face, lane = style.color(queries.index(query)), streams.index(stream)
-        axis.barh(lane, end - start, left=start, height=0.62, color=face, edgecolor=style.PAPER, linewidth=0.8)
-        if end - start > 0.02 * right:
-            middle = (start + end) / 2
-            axis.text(middle, lane, str(query), ha="center", va="center", fontsize=9, color=style.ink_on(face))
+    for stream in streams:
+        _lane(axis, streams.index(stream), [row for row in spans if row[0] == stream], queries, right)
     axis.set_yticks(range(len(streams)), streams)
     axis.invert_yaxis()
-    axis.set_xlim(0, right * 1.01)
+    axis.set_xlim(0, right * 1.03)
     axis.grid(axis="x")
     axis.spines[["left"]].set_visible(False)
     axis.tick_params(axis="y", length=0)
-    axis.set_xlabel("ms (the number in a bar is the query)")
+    axis.set_xlabel("ms (the number at a bar is the query)")
     share = _overlap(spans)
     found = f"{100 * share:.0f} % of the time, two streams or more are at work"
     words = f"Timeline of {len(streams)} streams and {len(queries)} queries; streams overlap {100 * share:.0f} %."
     return style.finish(fig, title or found, note or origin, words)
+
+
+def _lane(axis: Any, at: int, spans: Sequence[tuple[str, Any, float, float]], queries: list[Any], right: float) -> None:
+    """One stream's bars, each with its query's number: inside, or behind it where it is narrow and there is room."""
+    spans = sorted(spans, key=lambda row: row[2])
+    following = [row[2] for row in spans[1:]] + [right * 1.03]
+    for (_, query, start, end), then in zip(spans, following, strict=True):
+        face = style.color(queries.index(query))
+        axis.barh(at, end - start, left=start, height=0.62, color=face, edgecolor=style.INK, linewidth=0.6)
+        if end - start > 0.02 * right:
+            middle, ink = (start + end) / 2, style.ink_on(face)
+            axis.text(middle, at, str(query), ha="center", va="center", fontsize=9, color=ink)
+        elif then - end > 0.03 * right:
+            axis.annotate(str(query), (end, at), (3, 0), textcoords="offset points", va="center", fontsize=9)
 
 
 def _overlap(spans: Sequence[tuple[str, Any, float, float]]) -> float:
@@ -187,7 +245,7 @@ def batch_scaling(
     fig, (left, right) = style.new(1, 2, height=3.6)
     for i, (label, found) in enumerate(series.items()):
         batches = sorted(found)
-        look = {"color": style.color(i), "marker": style.MARKERS[i], "linestyle": style.LINES[i]}
+        look = style.line_look(i)
         left.plot(batches, [found[b].median(kind) for b in batches], **look)
         right.plot(batches, [found[b].throughput for b in batches], label=label, **look)
     ticks = sorted({b for found in series.values() for b in found})
@@ -198,7 +256,7 @@ def batch_scaling(
         axis.set_xlabel("batch")
         style.head(axis, words)
         axis.grid(True)
-        _plain_log_ticks(axis.yaxis)
+        style.plain_ticks(axis.yaxis, (1.0, 2.0, 5.0))
     if len(series) > 1:
         right.legend(frameon=True, facecolor=style.PAPER, fontsize=9, handlelength=3.2)
     best = max(((m.throughput, b, k) for k, found in series.items() for b, m in found.items()), key=lambda t: t[0])
@@ -210,14 +268,6 @@ def batch_scaling(
     return style.finish(fig, title or found_title, note or list(series.values()), words)
 
 
-def _plain_log_ticks(axis: Any) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    axis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
-    axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.10g}"))
-    axis.set_minor_formatter(NullFormatter())
-
-
 def latency_over_shape(
     series: Mapping[str, Mapping[float, float]],
     profiles: Mapping[str, tuple[float, float, float]] | None = None,
@@ -226,32 +276,29 @@ def latency_over_shape(
     title: str | None = None,
     note: Any = None,
 ) -> style.LessonFigure:
-    """How does latency follow the shape? {label: {size: ms}}; profiles {name: (min, opt, max)} are shaded."""
+    """How does latency follow the shape? {label: {size: ms}}; profiles {name: (min, opt, max)} stand below."""
     profiles = profiles or {}
     ratios = {"height_ratios": [5, max(1, 0.55 * len(profiles))]} if profiles else None
     fig, axes = style.new(2 if profiles else 1, 1, height=3.4 + 0.28 * len(profiles), sharex=True, gridspec_kw=ratios)
     axis = axes[0] if profiles else axes
     for i, points in enumerate(series.values()):
         sizes = sorted(points)
-        look = {
-            "color": style.color(i),
-            "marker": style.MARKERS[i],
-            "linestyle": style.LINES[i],
-            "markersize": 5,
-        }
-        axis.plot(sizes, [points[s] for s in sizes], **look)
+        axis.plot(sizes, [points[s] for s in sizes], markersize=6, **style.line_look(i))
     axis.set_ylim(0)
     axis.set_ylabel("median, ms")
     axis.grid(True)
-    left, right = axis.get_xlim()
-    axis.set_xlim(left, right + 0.22 * (right - left))
-    ends = [(max(p), p[max(p)], k, style.color(i)) for i, (k, p) in enumerate(series.items())]
-    style.end_labels(axis, ends, gap=0.125)
+    style.name_lines(axis, series, gap=0.125)
     last = axes[1] if profiles else axis
     if profiles:
-        _profile_bars(axis, last, profiles)
+        left, right = axis.get_xlim()
+        _profile_bars(last, profiles)
+        ends = [x for least, _, most in profiles.values() for x in (least, most)]
+        margin = 0.02 * (right - left)
+        last.set_xlim(min(left, min(ends) - margin), max(right, max(ends) + margin))
     last.set_xlabel(xlabel)
     sizes = sorted({s for points in series.values() for s in points})
+    if len(sizes) <= 10:
+        last.set_xticks(sizes, [f"{s:g}" for s in sizes])
     found = _fastest_everywhere(series, sizes)
     words = "; ".join(f"{k}: " + ", ".join(f"{s}: {p[s]:.4f}" for s in sorted(p)) for k, p in series.items())
     return style.finish(fig, title or found, note, f"Median ms against {xlabel}, {sizes[0]} to {sizes[-1]}. {words}")
@@ -266,11 +313,11 @@ def _fastest_everywhere(series: Mapping[str, Mapping[float, float]], sizes: Sequ
     return f"Of those that take every size, {best} is fastest on average" if len(means) > 1 else f"{best}, every size"
 
 
-def _profile_bars(axis: Any, lower: Any, profiles: Mapping[str, tuple[float, float, float]]) -> None:
+def _profile_bars(lower: Any, profiles: Mapping[str, tuple[float, float, float]]) -> None:
     for i, (least, best, most) in enumerate(profiles.values()):
-        axis.axvspan(least, most, color=style.INK, alpha=0.05, linewidth=0)
         lower.barh(i, most - least, left=least, height=0.55, color=style.COLORS[3], edgecolor=style.MUTED)
         lower.plot([best], [i], marker="D", color=style.INK, markersize=5)
+    lower.grid(axis="x")
     lower.set_yticks(range(len(profiles)), list(profiles), fontsize=9)
     lower.invert_yaxis()
     lower.spines[["left"]].set_visible(False)

@@ -19,6 +19,8 @@ from matplotlib.figure import Figure
 INK, MUTED, FAINT, PAPER = "#1f2933", "#5b6670", "#dfe5ea", "#ffffff"
 # neighbours differ in lightness, so that they differ in grey too
 COLORS = ("#14405f", "#e39a35", "#7a2a3d", "#a9c4d6", "#3f8a73", "#c9a7c7", "#5a5a5a", "#d9d36b")
+# for lines and their frames: each at least three times as light or dark as the paper
+LINE_COLORS = ("#14405f", "#c77a12", "#7a2a3d", "#4a8bb3", "#3f8a73", "#9a6a97", "#5a5a5a", "#8f8826")
 HATCHES = ("", "//", "..", "xx", "\\\\", "--", "++", "oo")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)), (0, (3, 1, 1, 1)), (0, (7, 2)))
@@ -85,7 +87,7 @@ def finish(fig: LessonFigure, title: str, note: Any, description: str) -> Lesson
     fig.question = sys._getframe(1).f_code.co_name  # shown as text: the same on every machine
     fig.suptitle(title, x=0.01, ha="left", fontsize=12.5, fontweight="bold", color=INK)
     told = note_of(note)
-    fig.supxlabel(told or " ", x=0.995, ha="right", fontsize=8, color=MUTED)
+    fig.supxlabel(told or " ", x=0.995, ha="right", fontsize=8.5, color=MUTED)
     fig.set_label(description + (f" ({told}.)" if told else ""))
     return fig
 
@@ -135,14 +137,24 @@ def ms(value: float) -> str:
     return f"{number(value)} ms"
 
 
-def number(value: float) -> str:
-    """Three figures, thousands with a separator, an exponent only below 0.0001."""
+def number(value: float, figures: int = 3) -> str:
+    """Three figures (or more), thousands with a separator, an exponent only below 0.0001."""
     size = abs(value)
     if size == 0:
         return "0"
     if size < 1e-4:
         return f"{value:.1e}"
-    return f"{value:,.{max(0, 2 - math.floor(math.log10(size)))}f}"
+    return f"{value:,.{max(0, figures - 1 - math.floor(math.log10(size)))}f}"
+
+
+def numbers(values: Iterable[float]) -> list[str]:
+    """Numbers of one kind with as many figures, three to five, as it takes to tell them apart."""
+    found = list(values)
+    for figures in (3, 4, 5):
+        texts = [number(v, figures) for v in found]
+        if len(set(texts)) == len(set(found)):
+            break
+    return texts
 
 
 def head(axis: Any, text: str, size: float = 10.5) -> None:
@@ -170,6 +182,16 @@ def color(i: int) -> str:
     return COLORS[i % len(COLORS)]
 
 
+def line_color(i: int) -> str:
+    """The i-th line's colour, dark enough for a thin line on paper."""
+    return LINE_COLORS[i % len(LINE_COLORS)]
+
+
+def line_look(i: int) -> dict[str, Any]:
+    """Colour, marker and dashes of the i-th line: told apart in grey by the last two."""
+    return {"color": line_color(i), "marker": MARKERS[i % len(MARKERS)], "linestyle": LINES[i % len(LINES)]}
+
+
 def hatch(i: int) -> str:
     """The i-th series' hatch."""
     return HATCHES[i % len(HATCHES)]
@@ -183,6 +205,22 @@ def shorten(text: str, most: int) -> str:
     return f"{text[: most - 1 - half]}…{text[-half:]}"
 
 
+def plain_ticks(axis: Any, subs: tuple[float, ...] = (1.0,)) -> None:
+    """Ticks of a logarithmic axis as plain numbers: 0.1, 1,000; subs: the steps inside a decade."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(base=10, subs=subs))
+    axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.10g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def thousands(axis: Any) -> None:
+    """Ticks of a linear axis with separators: 50,000."""
+    from matplotlib.ticker import FuncFormatter
+
+    axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.10g}"))
+
+
 def bar_row(axis: Any, labels: list[str], values: list[float], texts: list[str], *, start: int = 0) -> None:
     """Horizontal bars, the first on top, each with its value written at its end."""
     places = list(range(len(values)))
@@ -193,10 +231,30 @@ def bar_row(axis: Any, labels: list[str], values: list[float], texts: list[str],
     most = max(values, default=1) or 1
     if axis.get_xscale() == "linear":
         axis.set_xlim(0, most * 1.32)
+        if most >= 10_000:
+            thousands(axis.xaxis)
     for i, (value, text) in enumerate(zip(values, texts, strict=True)):
         axis.annotate(text, (value, i), xytext=(4, 0), textcoords="offset points", va="center", fontsize=9.5)
     axis.spines[["left"]].set_visible(False)
     axis.tick_params(axis="y", length=0)
+
+
+def name_lines(axis: Any, series: Mapping[str, Mapping[float, float]], *, gap: float = 0.1) -> None:
+    """Write each line's name at its end, or into a legend where lines end at different places.
+
+    series: label -> {x: y}, drawn with `line_look(i)`, i the place in the mapping.
+    """
+    lasts = [max(points) for points in series.values()]
+    if len(set(lasts)) == 1:
+        left, right = axis.get_xlim()
+        log = axis.get_xscale() == "log"
+        axis.set_xlim(left, right * (right / left) ** 0.3 if log else right + 0.26 * (right - left))
+        ends = [(max(p), p[max(p)], name, line_color(i)) for i, (name, p) in enumerate(series.items())]
+        end_labels(axis, ends, gap=gap)
+        return
+    for i, name in enumerate(series):
+        axis.plot([], [], label=name, **line_look(i))
+    axis.legend(frameon=True, facecolor=PAPER, fontsize=9.5, handlelength=3.6)
 
 
 def end_labels(axis: Any, ends: list[tuple[float, float, str, str]], *, gap: float = 0.1) -> None:
