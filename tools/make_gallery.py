@@ -236,7 +236,7 @@ ENTRIES = [
 ]
 
 NOT_SHOWN = {
-    "compare": "two machines beside each other, and only one is recorded here; `tl.recordings.compare().figure()` draws it",
+    "compare": "two machines, and only one is recorded here; `tl.recordings.compare().figure()` draws it",
     "digits": "pictures and what the network read, no measurement; see lesson 00",
     "flow_chart": "steps in order, no measurement; see lesson 03",
     "ownership": "who makes which object, no measurement; see lesson 01",
