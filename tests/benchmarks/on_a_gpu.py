@@ -112,21 +112,23 @@ def stream() -> dict:
 
 
 def runners() -> dict:
-    """One network, one batch, one method: TensorRT in three precisions, PyTorch three ways, onnxruntime."""
+    """One network, one batch, one method: TensorRT in four precisions, PyTorch three ways, onnxruntime."""
     data, batch = digits.data(), 256
     images, model = np.tile(data.test_images[:128], (2, 1, 1, 1)), onnx.load(str(digits.onnx_path()))
     ranges = {"images": (images.shape, images.shape, images.shape)}
     module, rows = digits.trained(), {}
     reference = baselines.ort(model, {"images": images}).output()
+    int8 = precision.quantize(model, data.train_images[:100])
     graphs = {
-        "FP32": model,
-        "FP16": precision.to_fp16(model),
-        "INT8": precision.quantize(model, data.train_images[:100]),
+        "FP32": (model, "fp32"),
+        "TF32": (model, "tf32"),
+        "FP16": (precision.to_fp16(model), "fp16"),
+        "INT8": (precision.to_fp16(int8) if tl.compat.strongly_typed() else int8, "int8+fp16"),
     }
-    for name, graph in graphs.items():
-        asked = "int8+fp16" if name == "INT8" and not tl.compat.strongly_typed() else None
+    for name, (graph, asked) in graphs.items():
         with tl.Session(tl.build(graph, profiles=ranges, level=2, precision=asked, name=name)) as session:
-            timing = tl.measure(session, images, name=f"TensorRT {name}, batch {batch}", graph=True, transfers=False)
+            how = {"graph": True, "transfers": False, "duration_s": 1}
+            timing = tl.measure(session, images, name=f"TensorRT {name}, batch {batch}", **how)
             error = baselines.error(reference, session.infer(images)["logits"])
             rows[f"TensorRT {name}"] = {"timing": timing, "error": error}
     ways = {
