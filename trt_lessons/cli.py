@@ -1,4 +1,4 @@
-"""The command `trt-lessons`: doctor, lab, run, record, compare, solution, progress."""
+"""The command `trt-lessons`: doctor, lab, run, record, compare, solution, progress, classroom."""
 
 from __future__ import annotations
 
@@ -63,6 +63,11 @@ def parser() -> argparse.ArgumentParser:
     progress = commands.add_parser("progress", help="which exercises are done")
     progress.add_argument("--workbook", type=Path, help="folder of the copies (default: workbook/)")
     progress.set_defaults(do=_progress)
+
+    classroom = commands.add_parser("classroom", help="a nbgrader course out of the lessons, for teachers")
+    classroom.add_argument("folder", nargs="?", type=Path, default=Path("course"), help="the course (default: course/)")
+    classroom.add_argument("--lessons", nargs="+", metavar="NOTEBOOK", help='"02" ... (default: all)')
+    classroom.set_defaults(do=_classroom)
     return top
 
 
@@ -72,6 +77,12 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
     where.add_argument("--in-place", action="store_true", help="store the outputs in the notebooks")
     where.add_argument("--output", type=Path, metavar="DIR", help="store copies there")
     command.add_argument("--timeout", type=float, default=600, metavar="S", help="seconds a cell (600)")
+    own = command.add_argument_group("lesson 06, your own model")
+    own.add_argument("--model", type=Path, metavar="ONNX", help="the model (default: the workbook's digits)")
+    own.add_argument("--data", type=Path, metavar="NPZ", help='real inputs, named like the model\'s; "labels" if any')
+    own.add_argument("--limit", type=float, metavar="L", help="points of accuracy (0.5), or percent of error (2)")
+    own.add_argument("--batch", type=int, metavar="N", help="rows of the batch that is timed (256, or all)")
+    own.add_argument("--reports", type=Path, metavar="DIR", help="where the report goes (reports/)")
 
 
 def _workbook(args: argparse.Namespace) -> Path:
@@ -150,6 +161,7 @@ def _run(args: argparse.Namespace) -> int:
     if not paths:
         cure = "Start it in a clone of the repository, or set TRT_LESSONS_HOME to one."
         raise LessonError(f"There are no lessons in {folder}.", cure=cure)
+    before = _own_model(args, paths)
     failed = 0
     for path in paths:
         save_to = path if args.in_place else (args.output / path.name if args.output else None)
@@ -158,9 +170,42 @@ def _run(args: argparse.Namespace) -> int:
         if done.error:
             failed += 1
             print(done.error, flush=True)
+    for report in sorted(_reports() - before):
+        print(f"report: {report}")
     if len(paths) > 1:
         print(f"{len(paths) - failed} of {len(paths)} notebooks ran without an error")
     return 1 if failed else 0
+
+
+_OWN = ("model", "data", "limit", "batch", "reports")
+
+
+def _own_model(args: argparse.Namespace, paths: list[Path]) -> set[Path]:
+    """Hand the options of lesson 06 to its notebook, by TRT_LESSONS_... variables; the reports there are by now.
+
+    A model that cannot be read is found here, before a kernel starts.
+    """
+    is_06 = [path.stem.startswith("06_") for path in paths]
+    given = {word: value for word in _OWN if (value := getattr(args, word)) is not None}
+    if given and is_06 != [True]:
+        options = ", ".join(f"--{word}" for word in given)
+        raise LessonError(f"Only lesson 06 takes {options}.", cure="trt-lessons run 06 --model model.onnx")
+    if given and (args.in_place or args.record):
+        option = "--in-place" if args.in_place else "--record"
+        raise LessonError(f"{option} is for the lesson's own network.", cure="Leave it out; --output DIR keeps a copy.")
+    if any(is_06) and not (args.in_place or args.record):
+        given.setdefault("reports", Path(os.environ.get("TRT_LESSONS_REPORTS", "reports")))
+    if set(given) & {"model", "data", "batch"}:
+        from . import subject
+
+        subject.read(args.model, args.data, batch=args.batch)
+    for word, value in given.items():
+        os.environ[f"TRT_LESSONS_{word.upper()}"] = str(value.absolute() if isinstance(value, Path) else value)
+    return _reports()
+
+
+def _reports() -> set[Path]:
+    return set(Path(os.environ.get("TRT_LESSONS_REPORTS", "reports")).glob("*.html"))
 
 
 def _record(args: argparse.Namespace) -> int:
@@ -210,6 +255,17 @@ def _progress(args: argparse.Namespace) -> int:
     if not checks.is_dir():
         checks = home() / "notebooks" / "checks"
     print("\n".join(exercises.progress_lines(checks, file)))
+    return 0
+
+
+def _classroom(args: argparse.Namespace) -> int:
+    from . import classroom, execute
+
+    source = execute.lessons_folder()
+    names = args.lessons or [path.stem for path in execute.notebooks(source)]
+    lessons = [execute.find_notebook(name, source) for name in names]
+    print("\n".join(classroom.make_course(args.folder, lessons)))
+    print(f"Students get {args.folder}/release. Go on there with nbgrader: docs/classroom/README.md")
     return 0
 
 

@@ -151,7 +151,8 @@ def test_every_user_of_the_machine_can_take_turns(locks: Path) -> None:
 def test_two_users_in_a_sticky_folder(tmp_path: Path) -> None:
     """The lock's file belongs to one user; another opens it in a folder such as /tmp."""
     place = Path(f"/tmp/trt-lessons-test-{os.getpid()}")
-    code = "import fcntl, os, sys; from trt_lessons import turns; os.setuid(int(sys.argv[1]))\nwith turns.turn('gpu'): pass"
+    code = "import fcntl, os, sys; from trt_lessons import turns; os.setuid(int(sys.argv[1]))"
+    code += "\nwith turns.turn('gpu'): pass"
     try:
         for user in ("1001", "1002", "1001"):
             env = {**os.environ, turns.SETTING: str(place)}
