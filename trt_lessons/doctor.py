@@ -246,9 +246,8 @@ def tensorrt_version(m: Machine) -> Finding | None:
     other = sorted({v for v in parts.values() if v.partition(".")[0] not in TENSORRT_MAJORS})
     if not other:
         return None
-    cause = (
-        "pip took the newest one, because no version was given" if int(other[-1].split(".")[0]) > 11 else "it is old"
-    )
+    newer = int(other[-1].partition(".")[0]) > int(TENSORRT_MAJORS[-1])
+    cause = "pip takes the newest where no version is given" if newer else "it is old"
     cause += f"; the lessons know TensorRT {', '.join(TENSORRT_MAJORS)}, and each major takes names away"
     return Finding(False, f"TensorRT {', '.join(other)} is not one that the lessons know", cause, _anew(parts))
 
@@ -336,9 +335,9 @@ QUESTIONS: tuple[Callable[[Machine], Finding | None], ...] = (
     mixed_versions,
     driver,
     cuda_major,
-    tensorrt,
     tensorrt_mixed,
     tensorrt_version,
+    tensorrt,
     cuda_python,
     backend_setting,
     disk,
