@@ -27,6 +27,7 @@ from traitlets import Bool
 
 from . import exercises
 from .errors import ExerciseError
+from .files import write_atomically
 from .workbook import encode, grade, learners, source_of
 
 CONFIG = '''\
@@ -75,7 +76,7 @@ def make_course(folder: Path, lessons: Sequence[Path]) -> list[str]:
     config = folder / "nbgrader_config.py"
     lines = [f"{config.name}: kept as it is" if config.exists() else f"{config.name}: written"]
     if not config.exists():
-        config.write_text(CONFIG)
+        write_atomically(config, CONFIG.encode())
     said = [_source(folder / "source" / path.stem, path) for path in lessons]
     with _nbgrader(folder) as course:
         for path, source in zip(lessons, said, strict=True):
