@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -206,6 +209,23 @@ def test_this_machine(tmp_path: Path, monkeypatch) -> None:
     assert isinstance(machine.cuda(), str | tuple)
     assert len(machine.pinned()) > 100
     assert "could not be answered" not in report(examine(machine))
+
+
+def test_two_cudas_in_a_real_folder(tmp_path: Path) -> None:
+    """Nothing is pretended here: packages of two CUDA majors, and a module whose library is not there."""
+    for name, number in {"tensorrt_cu12": "10.16.1", "tensorrt_cu13": "11.4.0"}.items():
+        metadata = tmp_path / f"{name}-{number}.dist-info" / "METADATA"
+        metadata.parent.mkdir()
+        metadata.write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {number}\n")
+    (tmp_path / "tensorrt").mkdir()
+    (tmp_path / "tensorrt" / "__init__.py").write_text("import ctypes\nctypes.CDLL('libcudart.so.99')\n")
+    program = (
+        "from trt_lessons import doctor as d\nprint(d.report(a(d.Machine()) for a in (d.tensorrt_mixed, d.tensorrt)))"
+    )
+    place = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    done = subprocess.run([sys.executable, "-c", program], env=place, capture_output=True, text=True, timeout=60)
+    assert "[FAIL] mixed TensorRT packages" in done.stdout, done.stderr
+    assert "without its libraries" in done.stdout and "libcudart.so.99" in done.stdout
 
 
 def test_unwritable_folder_is_told(tmp_path: Path) -> None:
