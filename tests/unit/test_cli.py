@@ -114,6 +114,66 @@ def test_run_too_long(home: Path) -> None:
     assert done.error and "cell 1" in done.error and time.monotonic() - started < 30
 
 
+@pytest.fixture
+def own(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The small repository with a lesson 06 that says what it was given and leaves a report."""
+    words = ("MODEL", "DATA", "LIMIT", "BATCH", "REPORTS")
+    for word in words:
+        monkeypatch.setenv(f"TRT_LESSONS_{word}", "")  # so that what the command sets goes away again
+        monkeypatch.delenv(f"TRT_LESSONS_{word}")
+    lines = ["import os, pathlib", f"print([os.environ.get(f'TRT_LESSONS_{{w}}') for w in {words}])"]
+    lines += ["folder = pathlib.Path(os.environ['TRT_LESSONS_REPORTS'])", "folder.mkdir(exist_ok=True)"]
+    lines += ["(folder / f'mine-{len(list(folder.iterdir()))}.html').write_text('')"]
+    path = home / "notebooks" / "06_your_own_model.ipynb"
+    path.write_text(json.dumps(notebook("\n".join(lines))))
+    return home
+
+
+def test_run_with_a_model_of_yours(own: Path, capsys) -> None:
+    from trt_lessons.models import digits
+
+    (own / "mine.onnx").write_bytes(digits.onnx_path().read_bytes())
+    assert cli.main(["run", "06", "--model", "mine.onnx", "--limit", "0", "--batch", "16", "--output", "out"]) == 0
+    said = json.loads((own / "out" / "06_your_own_model.ipynb").read_text())["cells"][0]["outputs"][0]["text"]
+    assert said == [f"{[str(own / 'mine.onnx'), None, '0.0', '16', str(own / 'reports')]}\n"]
+    assert f"report: {own / 'reports' / 'mine-0.html'}" in capsys.readouterr().out
+    assert cli.main(["run", "06", "--reports", "reports"]) == 0
+    out = capsys.readouterr().out
+    assert "mine-1.html" in out and "mine-0.html" not in out, "only the new report is named"
+
+
+def test_a_model_that_cannot_be_read_starts_no_kernel(own: Path, capsys) -> None:
+    (own / "half.onnx").write_bytes(b"\x08\x08half of a model")
+    (own / "text.npz").write_text("no arrays")
+    for options, words in (
+        (["--model", "none.onnx"], "there is no file none.onnx"),
+        (["--model", "half.onnx"], "is not a whole ONNX model"),
+        (["--data", "text.npz"], "is not a whole .npz file"),
+        (["--batch", "0"], "A batch of 0"),
+    ):
+        assert cli.main(["run", "06", *options]) == 1
+        told = capsys.readouterr()
+        assert words in told.err and "cure:" in told.err and "Traceback" not in told.err and not told.out
+    assert not (own / "reports").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["run", "90", "--model", "x.onnx"], "Only lesson 06 takes --model"),
+        (["run", "--limit", "1"], "Only lesson 06 takes --limit"),
+        (["run", "06", "90", "--data", "x.npz"], "Only lesson 06 takes --data"),
+        (["run", "06", "--in-place", "--model", "x.onnx"], "--in-place is for the lesson's own network"),
+        (["run", "06", "--record", "--batch", "4"], "--record is for the lesson's own network"),
+    ],
+)
+def test_options_of_lesson_06_where_they_do_not_belong(own: Path, capsys, command: list, words: str) -> None:
+    before = (own / "notebooks" / "06_your_own_model.ipynb").read_bytes()
+    assert cli.main(command) == 1
+    assert words in capsys.readouterr().err
+    assert (own / "notebooks" / "06_your_own_model.ipynb").read_bytes() == before
+
+
 def test_recording_is_told_to_the_kernel() -> None:
     assert execute.environment(record=True)["TRT_LESSONS_RECORD"] == "1"
 
