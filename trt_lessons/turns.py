@@ -2,7 +2,7 @@
 
 Off unless TRT_LESSONS_GPU_LOCK is set: alone there is nobody to wait for. `1` keeps the locks in the machine's
 temporary folder, anything else is the folder to use; the JupyterHub recipe in docs/classroom sets it for a class.
-Building, inference and everything else go on beside a measurement. Explained in lesson 04_3.
+Building, inference and everything else go on beside a measurement.
 """
 
 from __future__ import annotations
