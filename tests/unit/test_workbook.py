@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from trt_lessons import workbook
 from trt_lessons.errors import ExerciseError
+from trt_lessons.files import write_atomically
 from trt_lessons.workbook import Workbook, learners, solution_report, solutions, stub, without_solution
 
 
@@ -256,13 +261,14 @@ def test_unwritable_target(folders, monkeypatch) -> None:
 # --- killed half-way through
 
 
-@pytest.mark.parametrize("step", range(6))
+@pytest.mark.parametrize("step", range(8))
 def test_a_crash_at_any_write_loses_nothing(folders, monkeypatch, step: int) -> None:
     """The process dies before write number `step`; the next start ends as if nothing had happened."""
     source, target = folders
     Workbook(source, target).update()
     mine = target / "90_try_it.ipynb"
     mine.write_text("mine")
+    (target / "checks" / "90_try_it.py").write_text("# mine\n")
     write(source, "two")
     write(source, "new", name="91_more.ipynb")
     (source / "checks" / "90_try_it.py").write_text("# newer\n")
@@ -285,6 +291,7 @@ def test_a_crash_at_any_write_loses_nothing(folders, monkeypatch, step: int) -> 
     assert mine.read_text() == "mine"
     assert "two" in (target / "90_try_it.new.ipynb").read_text()
     assert (target / "checks" / "90_try_it.py").read_text() == "# newer\n"
+    assert "# mine\n" in [p.read_text() for p in (target / "checks").iterdir()]
     assert "new" in (target / "91_more.ipynb").read_text()
     assert not list(target.rglob("*.part"))
     assert set(actions(Workbook(source, target).update()).values()) <= {"same", "kept"}
@@ -326,6 +333,63 @@ def test_killed_for_real(folders) -> None:
     Workbook(source, target).update()
     assert len([json.loads(p.read_text()) for p in target.glob("91_lesson_*.ipynb")]) == 30
     assert mine.read_text() == "mine" and not list(target.rglob("*.part"))
+
+
+class Life:
+    """A workbook's life in random order: starts, upgrades, crashes, and a learner who saves what nobody may lose."""
+
+    def __init__(self, folder: Path) -> None:
+        self.source, self.target = folder / "notebooks", folder / "workbook"
+        (self.source / "checks").mkdir(parents=True)
+        self.saved: dict[str, str] = {}
+        self.version = 0
+        self.upgrade()
+
+    def upgrade(self, number: int = 0) -> None:
+        """Another version of the lesson and of its checks comes."""
+        self.version += 1
+        write(self.source, f"version {self.version}")
+        (self.source / "checks" / "90_try_it.py").write_text(f"# version {self.version}\n")
+
+    def edit(self, number: int) -> None:
+        """The learner saves something of their own in one of the files that lie there, or in a new one."""
+        there = sorted(self.target.rglob("[0-9]*")) if self.target.exists() else []
+        if there:
+            path = [*there, self.target / "my_notes.ipynb"][number % (len(there) + 1)]
+            self.saved[path.as_posix()] = f"saved {len(self.saved)} {number} {path.name}"
+            path.write_text(self.saved[path.as_posix()])
+
+    def start(self, number: int = -1) -> None:
+        """`trt-lessons lab`; dies before write `number` where that is 0 or more."""
+        left = [number]
+
+        def write_or_die(path: Path, content: bytes) -> None:
+            left[0] -= 1
+            if left[0] == -1:
+                (path.parent / f".{path.name}.x.part").write_bytes(content[: len(content) // 2])
+                raise KeyboardInterrupt
+            write_atomically(path, content)
+
+        with pytest.MonkeyPatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
+            patch.setattr(workbook, "write_atomically", write_or_die)
+            Workbook(self.source, self.target).update()
+
+
+@given(st.lists(st.tuples(st.sampled_from(["edit", "upgrade", "start", "crash"]), st.integers(0, 9)), max_size=25))
+@settings(deadline=None, max_examples=60)
+def test_nothing_saved_is_ever_lost(steps) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        life = Life(Path(folder))
+        for what, number in steps:
+            if what == "start":
+                life.start()
+            else:
+                {"edit": life.edit, "upgrade": life.upgrade, "crash": life.start}[what](number)
+            texts = [p.read_text() for p in life.target.rglob("*") if p.is_file()] if life.target.exists() else []
+            assert set(life.saved.values()) <= set(texts), steps
+        life.start()
+        assert set(actions(Workbook(life.source, life.target).update()).values()) <= {"same", "kept"}
+        assert not list(life.target.rglob("*.part"))
 
 
 def test_two_at_once(folders) -> None:
