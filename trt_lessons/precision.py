@@ -448,6 +448,11 @@ def _quantize(
         places = _places_of_inputs(model.graph, keep)
     if placement == "activations":
         places = {name: readers for name, readers in places.items() if name not in _weights(model)}
+    if not places:
+        raise PrecisionError(
+            "Nothing in this graph multiplies matrices, so there is nothing to quantize.",
+            cure="Keep it in FP32 or FP16.",
+        )
     _say_kernel_shapes(model)
     limits = _limits(model, [name for name in places if name not in _weights(model)], batches, method)
     return _insert(model, places, limits, eight)
