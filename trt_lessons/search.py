@@ -20,7 +20,7 @@ import onnx
 
 from . import backend, compat, precision, recordings
 from .build import build
-from .errors import LessonError, MeasureError, PrecisionError
+from .errors import DtypeError, LessonError, MeasureError, PrecisionError
 from .measure import measure
 from .onnx_source import graph_kinds
 from .plans import BuildReport
@@ -153,7 +153,20 @@ def weight_bytes(model: onnx.ModelProto) -> int:
 def answers(report: BuildReport, batches: list[Batch]) -> list[Batch]:
     """Every output of every batch, from a built engine."""
     with Session(report) as session:
-        return [session.infer(batch) for batch in batches]
+        return [session.infer(fed(session, batch)) for batch in batches]
+
+
+def fed(session: Session, batch: Batch) -> Batch:
+    """The batch with whole numbers in the engine's type: 8.6 has no INT64 and reads INT32 in its place.
+
+    DtypeError where a number does not fit.
+    """
+    found = {}
+    for name, array in batch.items():
+        found[name] = array.astype(session.inputs[name].dtype) if array.dtype.kind in "iu" else array
+        if not np.array_equal(found[name], array):
+            raise DtypeError(f"{name} holds numbers beyond {found[name].dtype}, which this engine reads.")
+    return found
 
 
 def onnxruntime_answers(model: onnx.ModelProto, batches: list[Batch]) -> list[Batch]:
@@ -189,8 +202,9 @@ def layer_times(report: BuildReport, batch: Batch, runs: int = 30) -> dict[str, 
 
     with Session(report) as session:
         session.context.profiler = times = Times()  # noqa: F841  TensorRT keeps no reference of its own
+        arrays = fed(session, batch)
         for _ in range(runs):
-            session.infer(batch)
+            session.infer(arrays)
     return {name: float(np.median(ms[len(ms) // 5 :])) for name, ms in seen.items()}
 
 
@@ -211,6 +225,7 @@ def search(mine: Subject, limit: float | None = None, *, say: Callable[[str], An
         row = Row(name)
         start = time.perf_counter()
         try:
+            compat.check_precisions({name.lower()} & set(compat.PRECISIONS))  # before the work of converting
             asked, graph = make()
             reports[name] = build(graph, precision=asked, profiles=mine.profiles, level=LEVEL, progress=False)
             outputs[name] = answers(reports[name], mine.batches)
@@ -250,7 +265,9 @@ def _add_times(mine: Subject, rows: list[Row], reports: Mapping[str, BuildReport
         name = f"{row.name}, batch {mine.rows}" if mine.shipped else None
         row.plan = sizes[row.name]
         with Session(reports[row.name]) as session:
-            row.time = measure(session, mine.batches[0], name=name, graph=True, transfers=False, **_how_long())
+            row.time = measure(
+                session, fed(session, mine.batches[0]), name=name, graph=True, transfers=False, **_how_long()
+            )
 
 
 def _how_long() -> dict[str, float]:

@@ -203,8 +203,15 @@ def _check(file: str, name: str, array: np.ndarray, dtype: np.dtype, shape: Shap
 def _fill(mine: Subject, arrays: Batch, rows: int) -> str:
     """Cut the arrays in two, the first part to calibrate with, and both into batches. Returns what was done."""
     inputs = inputs_of(mine.model)
-    whole = any(arrays[name].ndim > len(shape) for name, (_, shape) in inputs.items())
+    more = {arrays[name].ndim - len(shape) for name, (_, shape) in inputs.items()}
+    whole = more == {1}
     fixed = {shape[0] for _, shape in inputs.values() if shape and isinstance(shape[0], int)}
+    if len(more) > 1 or (not whole and len(fixed) > 1):
+        raise ShapeError(
+            f"The inputs of {mine.name} cannot be cut into batches together.",
+            why="some arrays are lists of whole inputs, others not" if len(more) > 1 else "their first axes differ",
+            cure="give every array as a list of whole inputs: one axis more than the input",
+        )
     step = 1 if whole else min(fixed, default=0)
     count = len(next(iter(arrays.values())))
     if step and count < 2 * step:

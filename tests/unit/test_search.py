@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from trt_lessons import precision, recordings, search
-from trt_lessons.errors import LessonError, MeasureError, ModelFileError, PrecisionError, ShapeError
+from trt_lessons.errors import DtypeError, LessonError, MeasureError, ModelFileError, PrecisionError, ShapeError
 from trt_lessons.search import Row, choose
 from trt_lessons.subject import inputs_of, read
 
@@ -120,6 +120,40 @@ def test_weights_listed_as_inputs_are_none(tmp_path: Path) -> None:
     model = onnx.load(linear(tmp_path / "old.onnx", ["n", 3]))
     model.graph.input.append(helper.make_tensor_value_info("weight", TensorProto.FLOAT, [3, 3]))
     assert list(inputs_of(model)) == ["x"] and inputs_of(model)["x"][1] == ("n", 3)
+
+
+def test_whole_numbers_are_given_in_the_engines_type() -> None:
+    class Session:
+        inputs = {"x": np.zeros(1, np.int32), "y": np.zeros(1, np.float32)}
+
+    batch = {"x": np.array([3, -1]), "y": np.ones(2, np.float32)}
+    assert {n: a.dtype.name for n, a in search.fed(Session, batch).items()} == {"x": "int32", "y": "float32"}
+    with pytest.raises(DtypeError, match="beyond int32"):
+        search.fed(Session, {"x": np.array([2**40])})
+
+
+def two(path: Path, first: list, second: list) -> Path:
+    """A sum of two inputs of these shapes."""
+    inputs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("a", first), ("b", second))]
+    outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, [4, 3])]
+    graph = helper.make_graph([helper.make_node("Add", ["a", "b"], ["y"], name="sum")], "two", inputs, outputs)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def test_inputs_whose_first_axes_differ(tmp_path: Path) -> None:
+    model = two(tmp_path / "two.onnx", [4, 3], [1, 3])
+    np.savez(tmp_path / "rows.npz", a=np.ones((8, 3), np.float32), b=np.ones((8, 3), np.float32))
+    with pytest.raises(ShapeError, match="their first axes differ"):
+        read(model, tmp_path / "rows.npz")
+    np.savez(tmp_path / "mixed.npz", a=np.ones((8, 4, 3), np.float32), b=np.ones((8, 3), np.float32))
+    with pytest.raises(ShapeError, match="some arrays are lists"):
+        read(model, tmp_path / "mixed.npz")
+    np.savez(tmp_path / "whole.npz", a=np.ones((8, 4, 3), np.float32), b=np.ones((8, 1, 3), np.float32))
+    found = search.search(read(model, tmp_path / "whole.npz"), say=lambda line: None)
+    assert [batch["a"].shape for batch in found.subject.batches] == [(4, 3)] * 4
+    refused = {row.name: row.refused for row in found.rows if row.refused}
+    assert set(refused) == {"FP16", "BF16", "INT8", "FP8"} and "nothing to quantize" in refused["INT8"]
 
 
 # --- what is refused, with its reason and its cure ---
