@@ -38,6 +38,7 @@ c.Spawner.notebook_dir = "~/workbook"
 c.Spawner.default_url = "/lab/tree/00_start_here.ipynb"
 c.Spawner.start_timeout = 120  # seconds; a class logs in at the same time
 c.Spawner.environment = {
+    "PATH": os.pathsep.join([str(BIN), os.environ["PATH"]]),  # `trt-lessons` in a learner's terminal
     "TRT_LESSONS_HOME": str(ROOT),
     "TRT_LESSONS_GPU_LOCK": str(TURNS),  # one measurement at a time on each GPU
     "CUDA_MODULE_LOADING": "LAZY",  # less GPU memory for each learner's process

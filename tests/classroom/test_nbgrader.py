@@ -175,12 +175,15 @@ def test_damaged_submissions(course: Course) -> None:
     course.write("eve", SMALL, book)
     noisy = "import warnings\nclass Noisy(int):\n    def __eq__(self, other):\n        warnings.warn('loud')\n"
     course.submit("fay", SMALL, {"90.3": noisy + "        return int(self) == other\nanswer3 = Noisy(42)"})
+    course.submit("hal", SMALL, {**answers, "90.3": "import os\nos._exit(1)"})
     (course.folder / "submitted" / "gus" / SMALL).mkdir(parents=True)
     (course.folder / "submitted" / "gus" / SMALL / f"{SMALL}.ipynb").write_text("{ not a notebook")
     done = course.nbgrader("autograde", SMALL)
     grades = course.grades()
     assert [grades[s, SMALL] for s in ("dee", "eve", "fay")] == [(4, 6), (4, 6), (3, 6)], done.stderr
-    assert grades["gus", SMALL] == (0, 6) and "gus" in done.stderr
+    for student in ("gus", "hal"):
+        assert grades[student, SMALL] == (0, 6)
+        assert f"for student '{student}'" in done.stderr
 
 
 def test_feedback_says_why(course: Course) -> None:

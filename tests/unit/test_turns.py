@@ -11,10 +11,11 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from trt_lessons import turns
+from trt_lessons import backend, turns
 from trt_lessons.errors import MeasureError
 from trt_lessons.measure import measure_callable
 
@@ -103,6 +104,14 @@ def test_another_gpu_does_not_wait(locks: Path) -> None:
     with turns.turn("0000:01:00.0"), start(HOLDS) as other:
         os.kill(other.pid, signal.SIGKILL)
     assert (locks / "0000-01-00.0.lock").exists()
+
+
+def test_on_a_gpu_the_lock_is_the_cards(locks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    card = SimpleNamespace(pci_bus_id=lambda: "0000:3B:00.0")
+    monkeypatch.setattr(backend, "cuda", SimpleNamespace(Device=lambda number: card))
+    monkeypatch.setattr(backend, "is_gpu", lambda: True)
+    with turns.turn():
+        assert [path.name for path in locks.iterdir()] == ["0000-3B-00.0.lock"]
 
 
 def test_a_killed_holder_frees_it(locks: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
