@@ -104,8 +104,10 @@ def html(found: Found, inside: recordings.Recorded) -> str:
     if not inside["ms"]:
         parts.append("<p class='note'>No layer was timed: that needs a GPU.</p>")
     table = Table.from_dict(inside["layers"])
-    parts += [f"<h2>The {len(table)} layers of the {escape(inside['precision'])} engine</h2>"]
-    parts += [f"<div class='wide'>{table._repr_html_()}</div>", f"<p class='note'>{escape(inside.note)}</p>"]
+    parts += [f"<h2>Layers of the {escape(inside['precision'])} engine: {len(table)}</h2>"]
+    told = ", ".join(f"{count} in {kind or 'an untold type'}" for kind, count in table.count().items())
+    parts += [f"<p>{escape(told)}. <span class='note'>({escape(inside.note)})</span></p>", "<details>"]
+    parts += [f"<summary>One by one</summary><div class='wide'>{table._repr_html_()}</div></details>"]
     parts += ["<h2>Made with</h2>", _pairs(_origin(found))]
     parts += ["<h2>Make it again</h2>", f"<pre>{escape(found.command)}</pre>"]
     body = "\n".join(parts)
@@ -140,11 +142,21 @@ def _method(found: Found) -> str:
 
 def _precisions(found: Found) -> str:
     labelled = found.subject.labels is not None
-    head = ["", "error, %", *(["accuracy", "points lost"] if labelled else []), "ms a batch", "weights, MB", "plan, MB"]
+    head = [
+        "",
+        "error, %",
+        *(["accuracy", "points lost"] if labelled else []),
+        "ms a batch",
+        "weights, MB",
+        "plan, MB",
+        "",
+    ]
     lines = [_line(head, "th")]
     for row in found.rows:
         if row.refused:
-            lines.append(f"<tr><td>{row.name}</td><td colspan='{len(head)}'>not built: {escape(row.refused)}</td></tr>")
+            lines.append(
+                f"<tr><td>{row.name}</td><td colspan='{len(head) - 1}'>not built: {escape(row.refused)}</td></tr>"
+            )
             continue
         cells = [row.name, f"{100 * row.error:.3f}"]
         cells += [f"{row.accuracy:.4f}", f"{lost(row, found.rows[0]):.2f}"] if labelled else []

@@ -11,8 +11,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from trt_lessons import precision, recordings, search
+from trt_lessons import precision, recordings, report, search
+from trt_lessons.codec import encode
 from trt_lessons.errors import DtypeError, LessonError, MeasureError, ModelFileError, PrecisionError, ShapeError
+from trt_lessons.layers import Row as TableRow
+from trt_lessons.layers import Table
+from trt_lessons.measurement import Measurement
+from trt_lessons.provenance import Provenance
 from trt_lessons.search import Row, choose
 from trt_lessons.subject import inputs_of, read
 
@@ -260,6 +265,35 @@ def test_a_network_that_cannot_be_built_says_why(tmp_path: Path) -> None:
     onnx.save(model, tmp_path / "odd.onnx")
     with pytest.raises(LessonError, match="NobodyKnows"):
         search.search(read(tmp_path / "odd.onnx"), say=lambda line: None)
+
+
+def test_without_a_gpu_the_lessons_network_has_recorded_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FP16 was built on the GPU of the recording, TF32 was not: that one has an error and no time."""
+    monkeypatch.setenv("TRT_LESSONS_RECORDINGS", str(tmp_path))
+    monkeypatch.delenv("TRT_LESSONS_REHEARSE", raising=False)
+    where = Provenance("NVIDIA H200", None, None, "8.6.0", utc="2026-11-22T10:00:00Z", run="r")
+    shapes = {"images": [256, 1, 32, 32], "logits": [256, 10]}
+    options = {"runner": "TensorRT", "transfers": False, "graph": True, "streams": 1, "shapes": shapes, "depth": 2}
+    values = {"plan sizes": {"FP32": 5_000_000, "FP16": 2_600_000}}
+    for name, ms in (("FP32", 3.5), ("FP16", 0.5)):
+        series = {"compute": np.full(20, ms), "enqueue": np.full(20, 0.01), "latency": np.full(20, ms)}
+        values[f"{name}, batch 256"] = Measurement(series, 256 / ms, 256, 1.0, options, where, name=name)
+    layers = Table([TableRow("conv + relu", "conv", "FP16", ["conv", "relu"])]).to_dict()
+    values["chosen engine"] = {"precision": "FP16", "layers": layers, "ms": {"conv + relu": 0.3}}
+    for name, value in values.items():
+        file = tmp_path / "nvidia-h200_trt8.6.0" / "06_your_own_model.json"
+        recordings.write(file, "06_your_own_model", name, encode(value), where)
+    few = {name: make for name, make in search.variants(read()).items() if name in ("FP32", "TF32", "FP16")}
+    monkeypatch.setattr(search, "variants", lambda mine: few)
+    mine = read()
+    mine.batches, mine.labels = [{"images": mine.batches[0]["images"]}], mine.labels[:1]
+    found = search.search(mine, say=lambda line: None)
+    assert [row.ms for row in found.rows] == [3.5, None, 0.5] and found.chosen.name == "FP16"
+    assert [row.plan for row in found.rows] == [5_000_000, None, 2_600_000]
+    assert found.note == "recorded on NVIDIA H200, TensorRT 8.6.0, 2026-11-22" and "7.00 times FP32" in found.why
+    text = report.html(found, report.profile(found))
+    assert "Layers of the FP16 engine: 1<" in text and "1 in FP16" in text and "conv + relu: 0.3000 ms" in text
+    assert text.count("recorded on NVIDIA H200, TensorRT 8.6.0, 2026-11-22") >= 4 and "needs a GPU" in text
 
 
 # --- the choice ---
