@@ -27,6 +27,7 @@ c.LocalAuthenticator.allowed_groups = {"learners"}
 
 # The proxy in Python, from the extra `classroom`: no Node.js needed.
 c.ConfigurableHTTPProxy.command = [str(BIN / "configurable-http-proxy")]
+c.ConfigurableHTTPProxy.pid_file = str(OWN / "proxy.pid")
 c.JupyterHub.bind_url = "http://:8000"
 c.JupyterHub.db_url = f"sqlite:///{OWN}/jupyterhub.sqlite"
 c.JupyterHub.cookie_secret_file = str(OWN / "cookie_secret")
