@@ -29,4 +29,4 @@ test: env
 	TRT_LESSONS_BACKEND=interpreter $(PYTEST) $(NBVAL) tests notebooks
 
 clean:
-	rm -rf $(VENV) $(VENV).lock .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV).old $(VENV).lock .pytest_cache .ruff_cache .hypothesis

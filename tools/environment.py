@@ -2,7 +2,8 @@
 """Builds the workbook's environment: a venv, uv inside it, the packages of constraints.txt.
 
 Standard library only: it runs before anything is installed. Safe to interrupt (an unfinished
-environment is built again) and safe to start twice at once (the second waits for the first).
+environment is built again) and safe to start twice at once (the second waits for the first, and for
+the installers of a first that was killed).
 """
 
 from __future__ import annotations
@@ -15,12 +16,17 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST, NEWEST = (3, 10), (3, 13)
 CUDA_TORCH = "cu129"  # the CUDA major of tensorrt-cu12
+NEEDED = 2e9  # bytes of an environment without TensorRT
+INDEX = """the same command again: what has arrived is kept, the rest is fetched. If that does not help:
+    the network or a proxy (HTTPS_PROXY), the package index (UV_INDEX_URL and PIP_INDEX_URL name another),
+    free space; where PyTorch's index is out of reach set UV_FIND_LINKS to a folder of wheels"""
 INPUTS = ("pyproject.toml", "constraints.txt", "tools/environment.py")
 
 
@@ -83,55 +89,86 @@ def fingerprint() -> str:
 def installed(venv: Path) -> tuple[str, set[str]]:
     """What a finished environment was built from: (fingerprint, extras); ("", set()) if unfinished."""
     done = venv / ".complete"
-    if not done.exists() or (venv / ".building").exists():
+    if not done.exists() or (venv / ".building").exists() or not (venv / "bin" / "python").exists():
         return "", set()
     words = done.read_text().split()
     return words[0], set(words[1:])
 
 
-def run(command: list[str], cure: str, env: dict[str, str] | None = None) -> None:
-    """Run a command; end with the cure when it fails."""
-    if subprocess.run(command, cwd=ROOT, env=env).returncode:
-        stop(f"this command failed: {' '.join(map(str, command))}\n  cure: {cure}")
+def run(command: list[str], cure: str, lock: OneAtATime, env: dict[str, str] | None = None) -> None:
+    """Run a command, which holds the lock as well; end with the cure when it fails."""
+    if subprocess.run(command, cwd=ROOT, env=env, pass_fds=lock.held).returncode:
+        why, free = "its own lines above say", shutil.disk_usage(lock.path.parent).free
+        if free < NEEDED / 20:
+            why = f"{lock.path.parent} has {free / 1e6:.0f} MB left, an environment takes {NEEDED / 1e9:.0f} GB"
+            cure = "make room, or name another folder: make lab VENV=FOLDER"
+        stop(f"this command failed: {' '.join(map(str, command))}\n  why:  {why}\n  cure: {cure}")
 
 
 class OneAtATime:
-    """A lock on a file beside the environment; says so when it has to wait."""
+    """A lock on a file beside the environment; says so when it has to wait.
+
+    Commands inherit the open file (`held`): when this process is killed, the lock lasts until they have ended.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> OneAtATime:
         import fcntl
 
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         self.file = self.path.open("w")
+        self.held = (self.file.fileno(),)
         try:
             fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             say("another process builds this environment; waiting for it ...")
             fcntl.flock(self.file, fcntl.LOCK_EX)
+        except OSError:
+            say("this file system has no locks: start one build at a time")
+        return self
 
     def __exit__(self, *_: object) -> None:
         self.file.close()
 
 
-def create(venv: Path) -> None:
+def discard(venv: Path) -> None:
+    """Remove a venv that this program made: renamed first, so that a kill leaves no half of it in place."""
+    ours = any((venv / mark).exists() for mark in (".building", ".complete"))
+    if not ours and any(venv.iterdir()):
+        stop(
+            f"{venv} is there, and is no working environment\n"
+            "  why:  something else made it, so it is not removed\n"
+            "  cure: move it away, or name another folder: make lab VENV=FOLDER"
+        )
+    venv.rename(old_name(venv))
+    shutil.rmtree(old_name(venv), ignore_errors=True)
+
+
+def old_name(venv: Path) -> Path:
+    """Where a venv waits to be removed."""
+    return venv.with_name(venv.name + ".old")
+
+
+def create(venv: Path, lock: OneAtATime) -> None:
     """An empty venv, marked as unfinished; what an interrupted build left is removed first."""
     unfinished = venv / ".building"
     python = venv / "bin" / "python"
     works = python.exists() and subprocess.run([python, "-c", ""], capture_output=True).returncode == 0
+    shutil.rmtree(old_name(venv), ignore_errors=True)  # what a kill left
     if venv.exists() and (unfinished.exists() or not works):
-        say(f"{venv.name} is unfinished; building it again")
-        shutil.rmtree(venv)
+        discard(venv)
+        say(f"{venv.name} was unfinished; building it again")
     if not venv.exists():
         venv.mkdir(parents=True)
         unfinished.touch()
         cure = "install Python's venv module (Debian, Ubuntu: apt install python3-venv), then again"
-        run([suitable_python(), "-m", "venv", str(venv)], cure)
+        run([suitable_python(), "-m", "venv", str(venv)], cure, lock)
     unfinished.touch()
 
 
-def install(venv: Path, extras: list[str], gpu: bool) -> None:
+def install(venv: Path, extras: list[str], gpu: bool, lock: OneAtATime) -> None:
     """uv, then the project (editable) with its extras at the pinned versions."""
     python, uv = venv / "bin" / "python", venv / "bin" / "uv"
     links = find_links()
@@ -139,14 +176,26 @@ def install(venv: Path, extras: list[str], gpu: bool) -> None:
     if links:
         env["UV_FIND_LINKS"] = links
     if not uv.exists():
-        run([str(python), "-m", "pip", "install", "-q", "uv"], "is the package index reachable?", env)
+        run([str(python), "-m", "pip", "install", "-q", "uv"], INDEX, lock, env)
+    env |= without_cache(uv)
     base = [str(uv), "pip", "install", "--python", str(python), "-q", "-c", "constraints.txt"]
     target = f".[{','.join(extras)}]" if extras else "."
-    cure = "read uv's lines above; where PyTorch's index is out of reach set UV_FIND_LINKS to a folder of wheels"
     options = [*torch_options(links, gpu), "--build-constraints", "constraints.txt"]
-    run([*base, *options, "-e", target], cure, env)
+    run([*base, *options, "-e", target], INDEX, lock, env)
     if gpu:
-        pycuda(base, env)
+        pycuda(venv, base, env)
+
+
+def without_cache(uv: Path) -> dict[str, str]:
+    """Setting that makes uv do without its cache, where that folder cannot be written (a read-only home)."""
+    folder = Path(subprocess.run([uv, "cache", "dir"], cwd=ROOT, capture_output=True, text=True).stdout.strip())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        say(f"going on without uv's cache: {error}")
+        return {"UV_NO_CACHE": "1"}
+    return {}
 
 
 def quiet_lab(venv: Path) -> None:
@@ -158,37 +207,51 @@ def quiet_lab(venv: Path) -> None:
     (folder / "overrides.json").write_text(text + "\n")
 
 
-def pycuda(base: list[str], env: dict[str, str]) -> None:
+def pycuda(venv: Path, base: list[str], env: dict[str, str]) -> None:
     """Build PyCUDA from source; without a compiler or CUDA's headers the lessons go on with cuda-python."""
-    log = ROOT / ".venv.pycuda.log"
+    log = venv / "pycuda.log"
     with log.open("w") as out:
         failed = subprocess.run([*base, "pycuda"], cwd=ROOT, env=env, stdout=out, stderr=out).returncode
     if failed:
-        say(f"PyCUDA could not be built here (see {log.name}); going on with cuda-python, which does the same")
+        say(f"PyCUDA could not be built here (see {log}); going on with cuda-python, which does the same")
     else:
         log.unlink()
 
 
 def main() -> None:
-    """Build or bring up to date; does nothing when the inputs are those of the last build."""
+    """Build or bring up to date; what goes wrong is said without a traceback."""
+    try:
+        build()
+    except KeyboardInterrupt:
+        say("interrupted; the next start builds it again")
+        sys.exit(130)
+    except OSError as error:
+        stop(
+            f"the environment cannot be written\n  why:  {error}\n"
+            "  cure: make room, mend the permissions, or name another folder: make lab VENV=FOLDER"
+        )
+
+
+def build() -> None:
+    """Does nothing when the inputs are those of the last build."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--venv", default=".venv")
     parser.add_argument("--extra", action="append", default=[])
     parser.add_argument("--gpu", choices=["auto", "yes", "no"], default="no")
     args = parser.parse_args()
-    venv = (ROOT / args.venv).absolute()
+    venv = (ROOT / args.venv).resolve()
     wanted = set(args.extra)
     if args.gpu == "yes" or (args.gpu == "auto" and has_gpu()):
         wanted.add("gpu")
-    with OneAtATime(venv.with_name(venv.name + ".lock")):
+    with OneAtATime(venv.with_name(venv.name + ".lock")) as lock:
         before, extras = installed(venv)
         if before == fingerprint() and wanted <= extras:
             return
         wanted |= extras
         say(f"building {args.venv} ({', '.join(sorted(wanted)) or 'no extras'}) ...")
         started = time.monotonic()
-        create(venv)
-        install(venv, sorted(wanted), "gpu" in wanted)
+        create(venv, lock)
+        install(venv, sorted(wanted), "gpu" in wanted, lock)
         quiet_lab(venv)
         (venv / ".complete").write_text(" ".join([fingerprint(), *sorted(wanted)]) + "\n")
         (venv / ".building").unlink()

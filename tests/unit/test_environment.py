@@ -1,0 +1,133 @@
+"""The builder of the environment: what it does after a kill, beside another one, and where it may not write."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+FILE = Path(__file__).resolve().parents[2] / "tools" / "environment.py"
+spec = importlib.util.spec_from_file_location("trt_lessons_environment", FILE)
+environment = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(environment)
+
+
+@pytest.fixture
+def venv(tmp_path: Path) -> Path:
+    """Something that looks like a finished environment."""
+    venv = tmp_path / "venv"
+    (venv / "bin").mkdir(parents=True)
+    (venv / "bin" / "python").symlink_to(sys.executable)
+    (venv / "rest").touch()
+    (venv / ".complete").write_text("abc dev\n")
+    return venv
+
+
+def create(venv: Path, monkeypatch) -> list[str]:
+    """Create with commands that are only noted; their words."""
+    commands = []
+    monkeypatch.setattr(environment, "run", lambda command, *rest: commands.append(" ".join(command)))
+    with environment.OneAtATime(venv.with_name("venv.lock")) as lock:
+        environment.create(venv, lock)
+    return commands
+
+
+def test_a_finished_one_is_used_as_it_is(venv: Path) -> None:
+    assert environment.installed(venv) == ("abc", {"dev"})
+
+
+@pytest.mark.parametrize("damage", ["building", "no python", "not complete"])
+def test_an_unfinished_one_is_seen(venv: Path, damage: str) -> None:
+    if damage == "building":
+        (venv / ".building").touch()
+    elif damage == "no python":
+        (venv / "bin" / "python").unlink()
+    else:
+        (venv / ".complete").unlink()
+    assert environment.installed(venv) == ("", set())
+
+
+def test_an_unfinished_one_is_made_again(venv: Path, monkeypatch) -> None:
+    (venv / ".building").touch()
+    old = venv.with_name("venv.old")  # what a kill left while an older one was removed
+    (old / "bin").mkdir(parents=True)
+    assert "-m venv" in create(venv, monkeypatch)[0]
+    assert not (venv / "rest").exists() and (venv / ".building").exists() and not old.exists()
+
+
+def test_one_to_update_is_kept_and_marked(venv: Path, monkeypatch) -> None:
+    assert create(venv, monkeypatch) == []
+    assert (venv / "rest").exists() and environment.installed(venv) == ("", set())
+
+
+def test_somebody_elses_folder_is_never_removed(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "venv").mkdir()
+    (tmp_path / "venv" / "thesis.tex").touch()
+    with pytest.raises(SystemExit, match="not removed"):
+        create(tmp_path / "venv", monkeypatch)
+    assert (tmp_path / "venv" / "thesis.tex").exists()
+
+
+def test_the_lock_outlives_a_killed_builder_until_its_command_ends(tmp_path: Path) -> None:
+    program = f"""
+import sys
+sys.path.insert(0, {str(FILE.parent)!r})
+from environment import OneAtATime, run
+from pathlib import Path
+with OneAtATime(Path("lock")) as lock:
+    run(["sh", "-c", "echo started; sleep 0.5"], "", lock)
+"""
+    builder = subprocess.Popen([sys.executable, "-B", "-c", program], cwd=tmp_path, stdout=subprocess.PIPE)
+    builder.stdout.readline()
+    os.kill(builder.pid, signal.SIGKILL)
+    builder.wait()
+    with (tmp_path / "lock").open("w") as lock:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        started = time.monotonic()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    assert time.monotonic() - started < 5
+    builder.stdout.close()
+
+
+@pytest.mark.parametrize(("free", "words"), [(3e6, "3 MB left"), (9e9, "its own lines above")])
+def test_a_command_that_fails(tmp_path: Path, monkeypatch, free: float, words: str) -> None:
+    monkeypatch.setattr(environment.shutil, "disk_usage", lambda place: SimpleNamespace(free=free))
+    with environment.OneAtATime(tmp_path / "lock") as lock, pytest.raises(SystemExit) as stopped:
+        environment.run(["false"], "the cure", lock)
+    assert words in str(stopped.value) and "cure: " in str(stopped.value)
+
+
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [(PermissionError(13, "Permission denied", "x.lock"), "Permission denied: 'x.lock'"), (KeyboardInterrupt(), "")],
+)
+def test_no_traceback(monkeypatch, capsys, problem: BaseException, words: str) -> None:
+    def fails() -> None:
+        raise problem
+
+    monkeypatch.setattr(environment, "build", fails)
+    with pytest.raises(SystemExit) as stopped:
+        environment.main()
+    if words:
+        assert words in str(stopped.value) and "cure:" in str(stopped.value)
+    else:
+        assert stopped.value.code == 130 and "interrupted" in capsys.readouterr().out
+
+
+def test_uv_goes_on_without_a_cache(tmp_path: Path, monkeypatch, capsys) -> None:
+    uv = tmp_path / "uv"
+    uv.write_text(f"#!/bin/sh\necho {tmp_path}/file/uv\n")
+    uv.chmod(0o755)
+    assert environment.without_cache(uv) == {} and (tmp_path / "file" / "uv").is_dir()
+    uv.write_text(f"#!/bin/sh\necho {tmp_path}/uv/cache\n")  # uv is a file: no folder can be made in it
+    assert environment.without_cache(uv) == {"UV_NO_CACHE": "1"}
+    assert "without uv's cache" in capsys.readouterr().out
