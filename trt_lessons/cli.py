@@ -9,7 +9,7 @@ from pathlib import Path
 
 from . import __version__
 from .errors import LessonError
-from .files import home
+from .files import home, probe
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -109,6 +109,7 @@ def _lab(args: argparse.Namespace) -> int:
     print(backend_line(), flush=True)
     command = lab_command(target, args.port, [a for a in args.rest if a != "--"])
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(home()), os.environ.get("PYTHONPATH", "")]))
+    os.environ.update(jupyter_folders(target))
     os.execv(command[0], command)
 
 
@@ -151,6 +152,19 @@ def lab_command(root: Path, port: int | None, rest: list[str]) -> list[str]:
     if sys.platform.startswith("linux") and not screen and "--no-browser" not in rest:
         command.append("--no-browser")
     return [*command, *rest]
+
+
+def jupyter_folders(root: Path) -> dict[str, str]:
+    """Settings for Jupyter's own folders: those that cannot be written (a read-only home) lie in the workbook."""
+    from jupyter_core import paths
+
+    moved = {}
+    for word in ("runtime", "data", "config"):
+        try:
+            probe(Path(getattr(paths, f"jupyter_{word}_dir")()))
+        except OSError:
+            moved[f"JUPYTER_{word.upper()}_DIR"] = str(root.absolute() / ".jupyter" / word)
+    return moved
 
 
 def _run(args: argparse.Namespace) -> int:

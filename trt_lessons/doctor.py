@@ -12,12 +12,11 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .files import cache_root, home
+from .files import cache_root, home, probe
 
 GIB = 1024**3
 NEEDED_DISK = 2 * GIB  # engines, timing caches, models made on demand
@@ -109,11 +108,10 @@ class Machine:
         return shutil.disk_usage(folder).free
 
     def can_write(self, folder: Path) -> str:
-        """Write and remove a small file; the error, or ""."""
+        """Write a small file without a name; the error, or ""."""
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=folder, prefix=".doctor"):
-                return ""
+            probe(folder)
+            return ""
         except OSError as error:
             return str(error)
 
@@ -310,7 +308,7 @@ def cache(m: Machine) -> Finding:
     """Can the engine cache be written?"""
     folder = m.cache_folder()
     if error := m.can_write(folder):
-        cure = "export TRT_LESSONS_CACHE=$HOME/.cache/trt-lessons"
+        cure = "export TRT_LESSONS_CACHE=/a/folder/you/may/write"
         return Finding(False, "the cache cannot be written", error, cure)
     return Finding(True, "the cache can be written")
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -17,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from .errors import CacheError, PlanError
-from .files import cache_root, sha256, write_atomically
+from .files import cache_root, probe, sha256, sweep, write_atomically
 from .plans import BuildReport, made_by
 
 _WARNED: set[str] = set()
+_PATIENCE = 2.0  # seconds until a process says that it waits for another one's build
 
 
 class Shelf:
@@ -37,9 +37,7 @@ class Shelf:
 
     def _probe(self) -> bool:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(prefix=".probe-", dir=self.folder) as probe:
-                probe.write(b"x")
+            probe(self.folder)
         except OSError as error:
             self._complain(error)
             return False
@@ -60,7 +58,7 @@ class Shelf:
 
     @contextmanager
     def lock(self, key: str) -> Iterator[None]:
-        """Hold one key, so that of two processes one builds and the other takes the result."""
+        """Hold one key, so that of two processes one builds and the other takes the result; says when it waits."""
         if not self.writable:
             yield
             return
@@ -69,7 +67,14 @@ class Shelf:
         with ExitStack() as held:
             # a file system without locks: at worst both processes build
             with suppress(OSError, NotImplementedError):
-                held.enter_context(filelock.FileLock(str(self.folder / f"{key[:40]}.lock")))
+                lock = filelock.FileLock(str(self.folder / f"{key[:40]}.lock"))
+                try:
+                    held.enter_context(lock.acquire(timeout=_PATIENCE))
+                except filelock.Timeout:
+                    print("Another process builds this engine; waiting for it ...", flush=True)
+                    held.enter_context(lock.acquire())
+                for suffix in ("plan", "json"):
+                    sweep(self.folder / f"{key}.{suffix}")
             yield
 
     def take(self, key: str) -> BuildReport | None:
@@ -78,6 +83,8 @@ class Shelf:
         try:
             if not plan_file.is_file():
                 return None
+            if not facts_file.is_file():
+                raise PlanError("its .json is missing: the process that stored it was ended half-way")
             facts = json.loads(facts_file.read_text("utf-8"))
             plan = plan_file.read_bytes()
             if sha256(plan) != facts.pop("plan_sha256"):

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import ExerciseError
-from .files import home, write_atomically
+from .files import home, sweep, write_atomically
 
 PROGRESS_FILE = ".progress.json"
 MANIFEST_FILE = ".manifest.json"  # stands in a workbook folder, see `workbook`
@@ -277,6 +277,7 @@ def note_progress(exercise_id: str, verdict: Verdict) -> None:
 
     try:
         with FileLock(file.with_name(file.name + ".lock"), timeout=5):
+            sweep(file)
             data = read_progress(file)
             data["tries"][exercise_id] = data["tries"].get(exercise_id, 0) + 1
             if verdict.ok and exercise_id not in data["done"]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import os
 import tempfile
+import time
 from pathlib import Path
 
 
@@ -27,8 +29,27 @@ def cache_root() -> Path:
     return Path(platformdirs.user_cache_dir("trt-lessons", appauthor=False))
 
 
+def probe(folder: Path) -> None:
+    """Make a folder and write a file without a name into it; OSError where that cannot be done."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(b"x")
+
+
+def sweep(path: Path, age: float = 0.0) -> None:
+    """Remove the temporary files that killed writers of `path` left.
+
+    age: only those that are older, in seconds. With 0 hold the lock of `path`: nobody else writes it then.
+    """
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime >= age:
+                left.unlink()
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a whole file or nothing: a temporary file beside it, flushed to disk, then renamed over it."""
+    sweep(path, age=600)
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as out:

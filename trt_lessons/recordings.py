@@ -21,7 +21,7 @@ from typing import Any
 from . import provenance as origin
 from .codec import decode, encode
 from .errors import RecordingError
-from .files import write_atomically
+from .files import sweep, write_atomically
 from .provenance import Provenance
 
 SCHEMA = 1
@@ -290,6 +290,7 @@ def write(path: Path, lesson: str, name: str, encoded: Any, where: Provenance) -
     about = {k: machine.pop(k) for k in ("utc", "model_sha256", "plan_sha256", "options")}
     run = machine.pop("run") or origin.run_id()
     with _locked(path):
+        sweep(path)
         runs, entries = {}, {}
         if path.exists():
             old = load(path)

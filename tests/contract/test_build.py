@@ -7,8 +7,10 @@ import json
 import subprocess
 import sys
 import threading
+import time
 import warnings
 
+import filelock
 import numpy as np
 import onnx
 import pytest
@@ -511,6 +513,35 @@ def test_two_processes_build_once(tmp_path):
     running = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     told = sorted(p.communicate(timeout=300)[0].strip() for p in running)
     assert told == ["built", "cached"]
+
+
+def test_what_a_killed_build_left_is_swept(tmp_path):
+    build(tiny(), cache=tmp_path)
+    (plan,) = tmp_path.glob("*.plan")
+    left = [tmp_path / f".{plan.stem}.{kind}.x.part" for kind in ("plan", "json")]
+    for file in left:
+        file.write_bytes(b"half")
+    assert build(tiny(), cache=tmp_path).from_cache
+    assert not any(file.exists() for file in left)
+
+
+def test_a_second_build_says_that_it_waits(tmp_path, capsys, monkeypatch):
+    build(tiny(), cache=tmp_path)
+    (held,) = tmp_path.glob("*.lock")
+    monkeypatch.setattr(engine_cache, "_PATIENCE", 0.1)
+    taken = threading.Event()
+
+    def hold():
+        with filelock.FileLock(str(held)):
+            taken.set()
+            time.sleep(0.4)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    taken.wait(5)
+    assert build(tiny(), cache=tmp_path).from_cache
+    assert "waiting for it" in capsys.readouterr().out
+    thread.join()
 
 
 # --- the timing cache ---

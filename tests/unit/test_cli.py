@@ -284,3 +284,15 @@ def test_help_names_every_command(capsys) -> None:
     out = capsys.readouterr().out
     for command in ("doctor", "lab", "run", "record", "compare", "solution", "progress"):
         assert command in out
+
+
+def test_lab_without_a_home_to_write_to(home: Path, monkeypatch) -> None:
+    """Jupyter's folders move into the workbook; where the home can be written they stay."""
+    for word in ("JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR", "XDG_RUNTIME_DIR"):
+        monkeypatch.delenv(word, raising=False)
+    monkeypatch.setenv("HOME", str(home / "somebody"))
+    assert cli.jupyter_folders(home / "workbook") == {}
+    (home / "file").touch()
+    monkeypatch.setenv("HOME", str(home / "file"))
+    moved = cli.jupyter_folders(home / "workbook")
+    assert moved["JUPYTER_RUNTIME_DIR"] == str(home / "workbook" / ".jupyter" / "runtime") and len(moved) == 3

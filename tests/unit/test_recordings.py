@@ -223,6 +223,14 @@ def test_folder_that_cannot_be_written(on, monkeypatch, tmp_path):
         recordings.live_or_recorded("x", lambda: 1)
 
 
+def test_what_a_killed_recording_left_is_swept(on, tmp_path):
+    path = written(tmp_path)
+    left = path.with_name(f".{path.name}.x.part")
+    left.write_text("half")
+    recordings.write(path, "02_test", "more", 1, H200)
+    assert not left.exists() and set(recordings.load(path).entries) > {"more"}
+
+
 def two_machines(tmp_path):
     recordings.write(
         tmp_path / "nvidia-h200_trt8.6.0" / "02_test.json",
