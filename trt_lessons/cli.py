@@ -20,6 +20,10 @@ def main(argv: list[str] | None = None) -> int:
     except LessonError as error:
         print(f"trt-lessons: {error}", file=sys.stderr)
         return 1
+    except OSError as error:  # a full disk, a folder that may not be written: what no command has words for
+        cure = "make room, mend the permissions, or name another folder"
+        print(f"trt-lessons: {error}\n  cure: {cure}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
 

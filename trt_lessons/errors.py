@@ -51,7 +51,7 @@ class DtypeError(LessonError, TypeError):
 
 
 class CacheError(LessonError, OSError):
-    """The cache folder cannot be written."""
+    """The cache folder, or a file that was named, cannot be written."""
 
 
 class RecordingError(LessonError):

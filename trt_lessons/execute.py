@@ -7,11 +7,13 @@ import os
 import re
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import LessonError
-from .files import home, write_atomically
+from .files import home, probe, write_atomically
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -55,6 +57,9 @@ def run_notebook(path: Path, *, save_to: Path | None = None, timeout: float = 60
     import nbformat
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
+    if save_to:
+        with _writing(save_to):  # better found before the run than after it
+            probe(save_to.parent)
     notebook = nbformat.read(path, as_version=4)
     client = client_for(notebook, path, timeout)
     reached: list[int] = [0]
@@ -66,9 +71,19 @@ def run_notebook(path: Path, *, save_to: Path | None = None, timeout: float = 60
         error = _explain(notebook.cells[reached[-1]], reached[-1], problem)
     seconds = time.perf_counter() - started
     if save_to and not error:
-        save_to.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(save_to, encode(notebook))
+        with _writing(save_to):
+            write_atomically(save_to, encode(notebook))
     return Run(path, seconds, error)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """An OSError in here becomes a LessonError about `path`."""
+    try:
+        yield
+    except OSError as error:
+        cure = "Make room, mend the permissions, or name another folder: --output DIR"
+        raise LessonError(f"{path} cannot be written.", why=str(error), cure=cure) from error
 
 
 def client_for(notebook, path: Path, timeout: float):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from . import backend, compat
-from .errors import PlanError
+from .errors import CacheError, PlanError
 from .files import sha256, write_atomically
 from .profiles import show
 
@@ -73,11 +73,17 @@ class BuildReport:
         return layers.table(self.engine(), network=self.network, title=self.name)
 
     def save(self, path: str | os.PathLike) -> Path:
-        """Write the plan, and beside it `<path>.sha256`, which `load` and `sha256sum -c` check."""
+        """Write the plan, and beside it `<path>.sha256`, which `load` and `sha256sum -c` check. Raises CacheError."""
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, self.plan)
-        write_atomically(Path(f"{path}.sha256"), f"{self.plan_sha256}  {path.name}\n".encode())
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            sidecar = Path(f"{path}.sha256")
+            sidecar.unlink(missing_ok=True)  # a kill between the two writes leaves no wrong sum
+            write_atomically(path, self.plan)
+            write_atomically(sidecar, f"{self.plan_sha256}  {path.name}\n".encode())
+        except OSError as error:
+            cure = "make room or permit it, or name another place"
+            raise CacheError(f"{path} cannot be written", why=error.strerror or str(error), cure=cure) from error
         return path
 
     def summary(self) -> None:

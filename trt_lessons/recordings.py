@@ -338,7 +338,7 @@ def _locked(path: Path) -> Iterator[None]:
         raise RecordingError(
             f"The recording {path} cannot be written.",
             why=str(error),
-            cure="Name a folder you may write with TRT_LESSONS_RECORDINGS.",
+            cure="Make room, or name a folder you may write with TRT_LESSONS_RECORDINGS.",
         ) from error
 
 

@@ -427,6 +427,12 @@ def test_what_cannot_be_keyed_is_not_cached(tmp_path):
     assert not list(tmp_path.glob("*.plan"))
 
 
+def test_a_plan_that_cannot_be_saved(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CacheError, match="cannot be written"):
+        build(tiny(), cache=False).save(tmp_path / "file" / "x.plan")
+
+
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "no facts", "facts cut"])
 def test_a_damaged_cache_entry_is_set_aside_and_rebuilt(tmp_path, damage, capsys):
     first = build(tiny(), cache=tmp_path)

@@ -108,6 +108,22 @@ def test_run_to_another_folder(home: Path, capsys) -> None:
     assert (home / "notebooks" / "91_2_other.ipynb").read_bytes() == before
 
 
+def test_outputs_that_cannot_be_stored_are_found_before_the_run(home: Path, capsys) -> None:
+    (home / "file").touch()
+    assert cli.main(["run", "90", "--output", str(home / "file")]) == 1
+    err = capsys.readouterr().err
+    assert "90_try_it.ipynb cannot be written" in err and "cure:" in err
+
+
+def test_what_no_command_has_words_for(monkeypatch, capsys) -> None:
+    def full(args) -> int:
+        raise OSError(28, "No space left on device", "course")
+
+    monkeypatch.setattr(cli, "_progress", full)
+    assert cli.main(["progress"]) == 1
+    assert "No space left on device: 'course'\n  cure:" in capsys.readouterr().err
+
+
 def test_run_too_long(home: Path) -> None:
     path = home / "notebooks" / "92_slow.ipynb"
     path.write_text(json.dumps(notebook("x = 1", "import time\ntime.sleep(60)")))
