@@ -24,8 +24,10 @@ ROOT = Path(__file__).resolve().parent.parent
 OLDEST, NEWEST = (3, 10), (3, 13)
 CUDA_TORCH = "cu129"  # the CUDA major of tensorrt-cu12
 NEEDED = 2e9  # bytes of an environment without TensorRT
-INDEX = """the same command again: what has arrived is kept, the rest is fetched. If that does not help:
-    the network or a proxy (HTTPS_PROXY), the package index (UV_INDEX_URL and PIP_INDEX_URL name another),
+INDEX = """a package did not arrive whole, or not at all; the lines above name it
+    ("invalid" or "not found" can mean that the network or a proxy cut it off)
+  cure: the same command again: what has arrived is kept, the rest is fetched. If that does not help:
+    the network or a proxy (HTTPS_PROXY), the package index (PIP_INDEX_URL names another),
     free space; where PyTorch's index is out of reach set UV_FIND_LINKS to a folder of wheels"""
 INPUTS = ("pyproject.toml", "constraints.txt", "tools/environment.py")
 
@@ -63,14 +65,22 @@ def suitable_python() -> str:
     raise AssertionError
 
 
-def find_links() -> str:
-    """Folder or page of wheels set for uv, for pip's environment, or in pip's configuration; else empty."""
-    for name in ("UV_FIND_LINKS", "PIP_FIND_LINKS"):
+def from_pip(option: str, *variables: str) -> str:
+    """The first of these environment variables that is set, else pip's own configuration; else empty."""
+    for name in variables:
         if os.environ.get(name):
             return os.environ[name]
-    ask = [sys.executable, "-m", "pip", "config", "get", "global.find-links"]
+    ask = [sys.executable, "-m", "pip", "config", "get", f"global.{option}"]
     answer = subprocess.run(ask, capture_output=True, text=True)
     return answer.stdout.strip() if answer.returncode == 0 else ""
+
+
+def uv_settings(uv: Path) -> dict[str, str]:
+    """uv's settings as they are for pip: a folder of wheels, a package index; and whether it has a cache."""
+    links = from_pip("find-links", "UV_FIND_LINKS", "PIP_FIND_LINKS")
+    index = from_pip("index-url", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
+    told = {"UV_FIND_LINKS": links, "UV_DEFAULT_INDEX": index}
+    return {name: value for name, value in told.items() if value} | without_cache(uv)
 
 
 def torch_options(links: str, gpu: bool) -> list[str]:
@@ -95,14 +105,14 @@ def installed(venv: Path) -> tuple[str, set[str]]:
     return words[0], set(words[1:])
 
 
-def run(command: list[str], cure: str, lock: OneAtATime, env: dict[str, str] | None = None) -> None:
-    """Run a command, which holds the lock as well; end with the cure when it fails."""
+def run(command: list[str], why: str, lock: OneAtATime, env: dict[str, str] | None = None) -> None:
+    """Run a command, which holds the lock as well; end with why it may have failed, and the cure."""
     if subprocess.run(command, cwd=ROOT, env=env, pass_fds=lock.held).returncode:
-        why, free = "its own lines above say", shutil.disk_usage(lock.path.parent).free
+        free = shutil.disk_usage(lock.path.parent).free
         if free < NEEDED / 20:
-            why = f"{lock.path.parent} has {free / 1e6:.0f} MB left, an environment takes {NEEDED / 1e9:.0f} GB"
-            cure = "make room, or name another folder: make lab VENV=FOLDER"
-        stop(f"this command failed: {' '.join(map(str, command))}\n  why:  {why}\n  cure: {cure}")
+            why = f"{lock.path.parent} has {free / 1e6:.0f} MB left, an environment takes {NEEDED / 1e9:.0f} GB\n"
+            why += "  cure: make room, or name another folder: make lab VENV=FOLDER"
+        stop(f"this command failed: {' '.join(map(str, command))}\n  why:  {why}")
 
 
 class OneAtATime:
@@ -163,24 +173,21 @@ def create(venv: Path, lock: OneAtATime) -> None:
     if not venv.exists():
         venv.mkdir(parents=True)
         unfinished.touch()
-        cure = "install Python's venv module (Debian, Ubuntu: apt install python3-venv), then again"
-        run([suitable_python(), "-m", "venv", str(venv)], cure, lock)
+        why = "Python's module venv is not whole\n  cure: install it (Debian, Ubuntu: apt install python3-venv), then again"
+        run([suitable_python(), "-m", "venv", str(venv)], why, lock)
     unfinished.touch()
 
 
 def install(venv: Path, extras: list[str], gpu: bool, lock: OneAtATime) -> None:
     """uv, then the project (editable) with its extras at the pinned versions."""
     python, uv = venv / "bin" / "python", venv / "bin" / "uv"
-    links = find_links()
     env = {**os.environ, "VIRTUAL_ENV": str(venv), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    if links:
-        env["UV_FIND_LINKS"] = links
     if not uv.exists():
         run([str(python), "-m", "pip", "install", "-q", "uv"], INDEX, lock, env)
-    env |= without_cache(uv)
+    env |= uv_settings(uv)
     base = [str(uv), "pip", "install", "--python", str(python), "-q", "-c", "constraints.txt"]
     target = f".[{','.join(extras)}]" if extras else "."
-    options = [*torch_options(links, gpu), "--build-constraints", "constraints.txt"]
+    options = [*torch_options(env.get("UV_FIND_LINKS", ""), gpu), "--build-constraints", "constraints.txt"]
     run([*base, *options, "-e", target], INDEX, lock, env)
     if gpu:
         pycuda(venv, base, env)

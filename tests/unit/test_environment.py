@@ -98,11 +98,11 @@ with OneAtATime(Path("lock")) as lock:
     builder.stdout.close()
 
 
-@pytest.mark.parametrize(("free", "words"), [(3e6, "3 MB left"), (9e9, "its own lines above")])
+@pytest.mark.parametrize(("free", "words"), [(3e6, "3 MB left"), (9e9, "of old age")])
 def test_a_command_that_fails(tmp_path: Path, monkeypatch, free: float, words: str) -> None:
     monkeypatch.setattr(environment.shutil, "disk_usage", lambda place: SimpleNamespace(free=free))
     with environment.OneAtATime(tmp_path / "lock") as lock, pytest.raises(SystemExit) as stopped:
-        environment.run(["false"], "the cure", lock)
+        environment.run(["false"], "of old age\n  cure: rest", lock)
     assert words in str(stopped.value) and "cure: " in str(stopped.value)
 
 
@@ -131,3 +131,13 @@ def test_uv_goes_on_without_a_cache(tmp_path: Path, monkeypatch, capsys) -> None
     uv.write_text(f"#!/bin/sh\necho {tmp_path}/uv/cache\n")  # uv is a file: no folder can be made in it
     assert environment.without_cache(uv) == {"UV_NO_CACHE": "1"}
     assert "without uv's cache" in capsys.readouterr().out
+
+
+def test_uv_takes_what_is_set_for_pip(tmp_path: Path, monkeypatch) -> None:
+    for name in ("UV_FIND_LINKS", "UV_DEFAULT_INDEX", "UV_INDEX_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_FIND_LINKS", "wheels")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://localhost/simple")
+    monkeypatch.setattr(environment, "without_cache", lambda uv: {})
+    told = environment.uv_settings(tmp_path / "uv")
+    assert told == {"UV_FIND_LINKS": "wheels", "UV_DEFAULT_INDEX": "http://localhost/simple"}
