@@ -173,7 +173,7 @@ def create(venv: Path, lock: OneAtATime) -> None:
     if not venv.exists():
         venv.mkdir(parents=True)
         unfinished.touch()
-        why = "Python's module venv is not whole\n  cure: install it (Debian, Ubuntu: apt install python3-venv), then again"
+        why = "Python's module venv is not whole\n  cure: install it (Debian, Ubuntu: apt install python3-venv), again"
         run([suitable_python(), "-m", "venv", str(venv)], why, lock)
     unfinished.touch()
 
