@@ -54,8 +54,8 @@ def parser() -> argparse.ArgumentParser:
     record.set_defaults(do=_record)
 
     compare = commands.add_parser("compare", help="the recordings of two machines beside each other")
-    compare.add_argument("mine", nargs="?", help="folder in data/recordings (default: this machine)")
-    compare.add_argument("theirs", nargs="?", help="folder in data/recordings (default: the other one)")
+    compare.add_argument("mine", nargs="?", help="folder in data/recordings, or a path (default: this machine)")
+    compare.add_argument("theirs", nargs="?", help="folder in data/recordings, or a path (default: the other one)")
     compare.add_argument("--lesson", help='"02" (default: all)')
     compare.set_defaults(do=_compare)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from . import provenance as origin
@@ -74,8 +76,9 @@ class Comparison:
 def compare(mine: str | None = None, theirs: str | None = None, lesson: str | None = None) -> Comparison:
     """This machine's recordings beside another's.
 
-    mine, theirs: folder names such as "nvidia-h200_trt8.6.0"; None: this machine, and the other one that is
-    there. lesson: only this lesson. Raises RecordingError, naming the machines, when one is missing.
+    mine, theirs: folder names such as "nvidia-h200_trt8.6.0", or paths of such folders, for two runs of one
+    machine; None: this machine, and the other one that is there. lesson: only this lesson.
+    Raises RecordingError, naming the machines, when one is missing.
     """
     mine, theirs = _sides(mine, theirs)
     left, right = _measurements(mine, lesson), _measurements(theirs, lesson)
@@ -117,13 +120,18 @@ def _sides(mine: str | None, theirs: str | None) -> tuple[str, str]:
         others = [name for name in there if name != mine]
         theirs = others[0] if len(others) == 1 else None
     for side, name in (("mine", mine), ("theirs", theirs)):
-        if name not in there:
+        if name not in there and not _is_folder(name):
             raise RecordingError(
                 f"There are no recordings to compare as {side!r}" + (f": '{name}'." if name else "."),
                 why="machines with recordings: " + (", ".join(there) or "none"),
-                cure="Record this machine (trt-lessons record), or name the two machines to compare.",
+                cure="Record this machine (trt-lessons record), or name the two machines (or folders) to compare.",
             )
     return mine, theirs
+
+
+def _is_folder(name: str | None) -> bool:
+    """Whether a side is the path of a folder of recordings."""
+    return bool(name) and os.sep in name and any(Path(name).glob("*.json"))
 
 
 def _this_machine(there: list[str]) -> str | None:
@@ -147,12 +155,12 @@ def _machines() -> list[str]:
 def _measurements(machine: str, lesson: str | None) -> dict[tuple[str, str], Measurement]:
     """(lesson, name) -> Measurement; measurements inside a dict or list are named "name/key"."""
     found: dict[tuple[str, str], Measurement] = {}
-    for root in _folders():
-        for path in sorted(root.glob(f"{machine}/{lesson or '*'}.json")):
-            one = recordings.load(path)
-            for name in one.entries:
-                for inner, value in _flat(name, one.get(name).value):
-                    found.setdefault((one.lesson, inner), value)
+    folders = [Path(machine)] if _is_folder(machine) else [root / machine for root in _folders()]
+    for path in (path for folder in folders for path in sorted(folder.glob(f"{lesson or '*'}.json"))):
+        one = recordings.load(path)
+        for name in one.entries:
+            for inner, value in _flat(name, one.get(name).value):
+                found.setdefault((one.lesson, inner), value)
     return found
 
 

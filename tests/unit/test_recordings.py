@@ -271,6 +271,17 @@ def test_compare_two_machines(on, monkeypatch, tmp_path):
     assert recordings.compare("nvidia-h200_trt8.6.0").rows[0].faster == pytest.approx(2.0)
 
 
+def test_compare_two_runs_of_one_machine_by_their_paths(on, monkeypatch, tmp_path):
+    for run in ("first", "second"):
+        two_machines(tmp_path / run)
+    monkeypatch.setattr(recordings, "shipped_root", lambda: tmp_path / "nothing")
+    on(False)
+    first, second = (str(tmp_path / run / "nvidia-h200_trt8.6.0") for run in ("first", "second"))
+    assert [(r.name, r.faster) for r in recordings.compare(first, second).rows] == [("m", 1.0)]
+    with pytest.raises(RecordingError, match="name the two machines"):
+        recordings.compare(first, str(tmp_path / "third"))
+
+
 def test_folder_names():
     assert folder_name("NVIDIA H200", "8.6.0") == "nvidia-h200_trt8.6.0"
     assert folder_name("NVIDIA GeForce RTX 4090", "11.4.0.1") == "nvidia-geforce-rtx-4090_trt11.4.0.1"
