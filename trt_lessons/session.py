@@ -15,7 +15,7 @@ import atexit
 import hashlib
 import weakref
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,11 @@ import numpy as np
 
 from . import backend, compat
 from .errors import DtypeError, LessonError, ShapeError
-from .slots import Memory, Shape, Slot, TensorInfo, can_share_profile, output_allocator
+from .slots import STAGED_BYTES, Memory, Shape, Slot, TensorInfo, can_share_profile, output_allocator, repeater
 
 __all__ = ["Session", "Slot", "TensorInfo", "pinned"]
 
 KEPT_SHAPES = 16  # sets of input shapes whose buffers infer() keeps
-STAGED_BYTES = 1 << 16  # smaller inputs go through page-locked memory; CUDA copies larger ones itself as fast
-
 
 _OPEN: weakref.WeakSet[Session] = weakref.WeakSet()
 
@@ -78,6 +76,7 @@ class Session:
         self._slots: OrderedDict[tuple, Slot] = OrderedDict()
         self._all_slots: set[Slot] = set()
         self._last: Slot | None = None
+        self._again: Callable[[Any, bool], dict[str, np.ndarray] | None] | None = None
         self._closed = False
         _OPEN.add(self)
         self._specs = [(info.name, info.dtype, info.location == "host") for info in self.inputs.values()]
@@ -118,7 +117,7 @@ class Session:
             for slot in list(self._all_slots):
                 slot.free()
             self._slots.clear()
-            self._last = self.bound = None
+            self._last = self._again = self.bound = None
             self.execute = self.context = None
             for allocator in self._allocators.values():
                 allocator.release()
@@ -305,13 +304,14 @@ class Session:
         last = self._last
         if last is not None and last.key == key:
             return last
+        self._last = self._again = None
         slot = self._slots.get(key)
         if slot is None:
             while len(self._slots) >= KEPT_SHAPES:
                 self._slots.popitem(last=False)[1].free()
             slot = self._slots[key] = self._new_slot(arrays)
         self._slots.move_to_end(key)
-        self._last = slot
+        self._last, self._again = slot, repeater(slot)
         return slot
 
     # ---- one answer ----
@@ -322,6 +322,11 @@ class Session:
         Returns new arrays by output name. ShapeError and DtypeError for inputs that do not fit; nothing is
         converted in silence.
         """
+        use_graph = self.graph if graph is None else graph
+        if self._again is not None:
+            found = self._again(inputs, use_graph)
+            if found is not None:
+                return found
         arrays = self.check(inputs)
         slot = self._slot_for(arrays)
         stream, copy = self.cuda_stream, backend.cuda.memcpy_htod_async
@@ -333,10 +338,7 @@ class Session:
                 copy(buffer.device, buffer.raw, stream)
             else:
                 copy(buffer.device, array.reshape(-1).view(np.uint8), stream)
-        if self.graph if graph is None else graph:
-            slot.graph(stream)
-        else:
-            slot.compute(stream)
+        (slot.graph if use_graph else slot.compute)(stream)
         slot.d2h(stream)
         stream.synchronize()
         found = slot.results()

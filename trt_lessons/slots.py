@@ -8,6 +8,7 @@ share its context.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from . import backend, compat
 from .errors import LessonError, ShapeError
 
 Shape = tuple[int, ...]
+STAGED_BYTES = 1 << 16  # smaller inputs go through page-locked memory; CUDA copies larger ones itself as fast
 
 
 @dataclass(frozen=True)
@@ -312,6 +314,49 @@ class Slot:
             buffer.close()
         self._h2d, self._d2h = [], []
         self.session.forget(self)
+
+
+def repeater(slot: Slot) -> Callable[[Any, bool], dict[str, np.ndarray] | None] | None:
+    """again(inputs, graph): what `Session.infer` does when shapes and types are those of the last call.
+
+    While the host waits for the GPU its caches grow cold, and then every look-up is a fetch from memory: here
+    all are done once. `again` enqueues nothing and gives None for inputs that do not fit at first sight. There is
+    no such function for large inputs, inputs on the host, and outputs of unknown shape.
+    """
+    session, inputs = slot.session, slot.inputs
+    small = all(b.is_copied and b.nbytes <= STAGED_BYTES for b in inputs.values())
+    if not inputs or not small or session.data_dependent_outputs:
+        return None
+    cuda, stream, only = backend.cuda, session.cuda_stream, next(iter(inputs))
+    copy_in, copy_out, wait, handle = cuda.memcpy_htod_async, cuda.memcpy_dtoh_async, stream.synchronize, stream.handle
+    wanted = [(name, b.info.dtype, b.shape, b.host) for name, b in inputs.items()]
+    h2d, d2h = slot._h2d, slot._d2h
+    answers = [(name, b.host) for name, b in slot.outputs.items()]
+
+    def again(given: Any, graph: bool) -> dict[str, np.ndarray] | None:
+        if type(given) is not dict:
+            given = {only: given}
+        if len(given) != len(wanted):
+            return None
+        for name, dtype, shape, host in wanted:
+            array = given.get(name)
+            if type(array) is not np.ndarray or array.dtype is not dtype or array.shape != shape:
+                return None
+            host[...] = array
+        for device, raw in h2d:
+            copy_in(device, raw, stream)
+        if graph:
+            slot.graph(stream)
+        elif session.bound is not slot:
+            slot.compute(stream)
+        elif not session.execute(handle):
+            session.refused()
+        for raw, device in d2h:
+            copy_out(raw, device, stream)
+        wait()
+        return {name: host.copy() for name, host in answers}
+
+    return again
 
 
 def succeed(call: str, answer: tuple) -> Any:

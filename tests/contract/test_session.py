@@ -137,6 +137,54 @@ def test_two_inputs_and_two_outputs(plans):
         np.testing.assert_array_equal(found["difference"], a - b)
 
 
+@pytest.mark.parametrize("graph", [False, True])
+def test_the_same_call_again_and_again(session, graph):
+    """After the first call of its shape infer takes a shorter way: new numbers, new arrays, the same answers."""
+    kept = []
+    for seed in range(4):
+        x = x_of(3, seed)
+        kept.append((session.infer(x if seed % 2 else {"x": x}, graph=graph)["y"], x @ WEIGHTS))
+        x[...] = 99
+    for found, wanted in kept:
+        close(found, wanted)
+    close(session.infer(np.repeat(x_of(3), 2, axis=1)[:, ::2], graph=graph)["y"], x_of(3) @ WEIGHTS)
+    close(session.infer(np.asfortranarray(x_of(3)), graph=not graph)["y"], x_of(3) @ WEIGHTS)
+
+
+@pytest.mark.parametrize("graph", [False, True])
+def test_two_shapes_in_turn(session, graph):
+    for seed in range(6):
+        rows = 2 + seed % 2
+        close(session.infer(x_of(rows, seed), graph=graph)["y"], x_of(rows, seed) @ WEIGHTS)
+
+
+def test_other_work_of_the_session_between_two_calls(session):
+    close(session.infer(x_of(3))["y"], x_of(3) @ WEIGHTS)
+    slot = session.slot(x_of(5))
+    slot.compute(session.cuda_stream)
+    session.cuda_stream.synchronize()
+    slot.free()
+    close(session.infer(x_of(3, 1))["y"], x_of(3, 1) @ WEIGHTS)
+
+
+def test_mistakes_in_the_second_call_of_two_inputs(plans):
+    a, b = np.arange(6, dtype=np.int32).reshape(2, 3), np.full((2, 3), 10, np.int32)
+    with Session(plans["two"]) as session:
+        for wrong, kind in (
+            ({"a": a, "b": b.astype(np.float32)}, errors.DtypeError),
+            ({"a": a}, errors.ShapeError),
+            ({"a": a, "c": b}, errors.ShapeError),
+            ({"a": a, "b": b, "c": b}, errors.ShapeError),
+            ({"a": a, "b": b[:1]}, errors.ShapeError),
+            (a, errors.ShapeError),
+        ):
+            np.testing.assert_array_equal(session.infer({"a": a, "b": b})["total"], a + b)
+            with pytest.raises(kind):
+                session.infer(wrong)
+        found = session.infer({"b": a, "a": b})
+        np.testing.assert_array_equal(found["difference"], b - a)
+
+
 # ---- many batches ----
 
 
@@ -280,7 +328,10 @@ def test_a_slot_of_nothing_has_the_best_shapes(session):
         ({}, "ShapeError", "missing"),
     ],
 )
-def test_inputs_that_do_not_fit(session, inputs, kind, words):
+@pytest.mark.parametrize("after", [False, True], ids=["first call", "after a good call"])
+def test_inputs_that_do_not_fit(session, after, inputs, kind, words):
+    if after:
+        session.infer(x_of(4))
     with pytest.raises(getattr(errors, kind), match=words):
         session.infer(inputs)
     close(session.infer(x_of(4))["y"], x_of(4) @ WEIGHTS)

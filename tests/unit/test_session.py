@@ -67,6 +67,22 @@ def test_buffers_of_few_shapes_are_kept(made, monkeypatch):
     assert len(made._all_slots) == 3
 
 
+def test_an_error_after_buffers_were_given_up(made, monkeypatch):
+    """The shape of the last call is forgotten with its buffers, also when no others take their place."""
+    monkeypatch.setattr(session, "KEPT_SHAPES", 1)
+    made.infer(x_of(2))
+    with pytest.raises(errors.ShapeError):
+        made.infer(x_of(65))
+    assert made.infer(x_of(2, 7))["y"].tolist() == [[-7] * 3] * 2
+
+
+def test_the_second_call_takes_the_short_way(made, monkeypatch):
+    made.infer(x_of(2))
+    monkeypatch.setattr(made, "check", lambda inputs: pytest.fail("the long way"))
+    for given in (x_of(2, 3), {"x": x_of(2, 3)}):
+        assert made.infer(given)["y"].tolist() == [[-3] * 3] * 2
+
+
 def test_blocks_are_used_again(made, monkeypatch):
     monkeypatch.setattr(session, "KEPT_SHAPES", 1)
     for rows in (1, 2, 3):
