@@ -12,7 +12,6 @@ import itertools
 import os
 import threading
 import time
-import weakref
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -117,7 +116,7 @@ _next_address = FIRST_ADDRESS
 _used = 0
 _freed = 0
 _dropped: deque[int] = deque()  # addresses whose owner was collected; freed at the next call
-_pinned: dict[int, tuple[weakref.ref, int]] = {}
+_pinned: dict[int, np.ndarray] = {}
 
 
 def allocate(nbytes: int, call: str = "cuMemAlloc") -> int:
@@ -203,9 +202,18 @@ def _block_at(address: int) -> Block | None:
     return block if address < block.address + block.nbytes + ALIGNMENT else None
 
 
-def add_pinned(owner: object, address: int, nbytes: int) -> None:
-    """Make page-locked host memory known: the device may use it by its host address."""
-    _pinned[address] = (weakref.ref(owner), nbytes)
+class HostAddress(int):
+    """The address of page-locked host memory, which lives as long as this number or an array that uses it."""
+
+    memory: np.ndarray
+
+
+def allocate_pinned(nbytes: int) -> HostAddress:
+    """Page-locked host memory, filled with 0xCD: the device may use it by its host address."""
+    memory = np.full(nbytes, GARBAGE, np.uint8)
+    address = HostAddress(memory.ctypes.data)
+    address.memory = _pinned[address] = memory
+    return address
 
 
 def drop_pinned(address: int) -> None:
@@ -214,10 +222,9 @@ def drop_pinned(address: int) -> None:
 
 
 def _pinned_view(address: int, nbytes: int) -> np.ndarray | None:
-    for start, (owner, size) in list(_pinned.items()):
-        holder = owner()
-        if holder is not None and start <= address and address + nbytes <= start + size:
-            return holder.memory[address - start : address - start + nbytes]
+    for start, memory in list(_pinned.items()):
+        if start <= address and address + nbytes <= start + memory.size:
+            return memory[address - start :][:nbytes]
     return None
 
 
@@ -268,6 +275,11 @@ def create_stream(blocking: bool = True) -> Queue:
         queue = Queue(next(_handles), blocking)
         _queues[queue.handle] = queue
         return queue
+
+
+def close(handle: int) -> None:
+    """The stream's owner is gone: what is enqueued is still done, nothing more can be."""
+    _queues[handle].closed = True
 
 
 def queue_of(handle: int, call: str = "cuStream") -> Queue:
