@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
 
 import onnx
 from onnx import TensorProto, helper
 
 from . import enums as E
 from . import plan as P
-from .callbacks import INTERNAL, SERIALIZATION, IHostMemory, ILogger, IProgressMonitor, Reporter
-from .layers import weights_of
+from .callbacks import INTERNAL, SERIALIZATION, Flags, IHostMemory, ILogger, IProgressMonitor, Reporter
 from .lowering import NetworkError
 from .network import INetworkDefinition
 from .rounding import round_halves
@@ -70,7 +70,7 @@ class ITimingCache:
         return True
 
 
-class IBuilderConfig(Reporter):
+class IBuilderConfig(Flags, Reporter):
     """Options of a build. Those that steer a GPU are kept and shown, but change nothing here."""
 
     def __init__(self, logger: ILogger) -> None:
@@ -96,18 +96,6 @@ class IBuilderConfig(Reporter):
         self._tactics = sum(1 << int(s) for s in E.TacticSource)
 
     num_optimization_profiles = property(lambda self: len(self._profiles))
-
-    def set_flag(self, flag: E.BuilderFlag) -> None:
-        """Switch a flag on."""
-        self.flags |= 1 << int(flag)
-
-    def clear_flag(self, flag: E.BuilderFlag) -> None:
-        """Switch a flag off."""
-        self.flags &= ~(1 << int(flag))
-
-    def get_flag(self, flag: E.BuilderFlag) -> bool:
-        """Whether a flag is on."""
-        return bool(self.flags >> int(flag) & 1)
 
     def set_memory_pool_limit(self, pool: E.MemoryPoolType, pool_size: int) -> None:
         """The most bytes a kind of memory may take during the build and in the engine."""
@@ -207,21 +195,14 @@ class Builder(Reporter):
         self._say(E.Severity.INFO, f"the interpreter packed a plan of {len(plan)} bytes; {P.ENGINE} will compute it")
         return IHostMemory(plan)
 
-    def build_engine_with_config(self, network: INetworkDefinition, config: IBuilderConfig) -> object | None:
-        """The engine at once, or None."""
-        from .engine import Runtime
-
-        plan = self.build_serialized_network(network, config)
-        return None if plan is None else Runtime(self.logger).deserialize_cuda_engine(plan)
-
     def _problem(self, network: INetworkDefinition, config: IBuilderConfig) -> tuple[str, str, str] | None:
         """What stands against building: kind of error, where, and the words; None when nothing does."""
+        where, profiles = "IBuilder::buildSerializedNetwork", config._profiles
         if not network._outputs:
-            return INTERNAL, "IBuilder::buildSerializedNetwork", "Network must have at least one output"
-        where = "IBuilder::buildSerializedNetwork"
-        if any(-1 in t._shape for t in network._inputs) and not config._profiles:
+            return INTERNAL, where, "Network must have at least one output"
+        if any(-1 in t._shape for t in network._inputs) and not profiles:
             return INTERNAL, where, "Network has dynamic or shape inputs, but no optimization profile has been defined."
-        for number, profile in enumerate(config._profiles):
+        for number, profile in enumerate(profiles):
             for t in network._inputs:
                 reason = _misfit(t._shape, profile._shapes.get(t._name), number)
                 if reason:
@@ -229,57 +210,38 @@ class Builder(Reporter):
         try:
             network._lowering.update()
         except NetworkError as problem:
-            return INTERNAL, "IBuilder::buildSerializedNetwork", str(problem)
+            return INTERNAL, where, str(problem)
         return None
 
     def _build(self, network: INetworkDefinition, config: IBuilderConfig) -> bytes:
         monitor, phase = config.progress_monitor, "Building engine"
-        if monitor:
-            monitor.phase_start(phase, None, len(_PHASES))
-        try:
-            plan = self._steps(network, config, lambda i: monitor is None or monitor.step_complete(phase, i))
-        finally:
-            if monitor:
-                monitor.phase_finish(phase)
-        return plan
+        if monitor is None:
+            return self._steps(network, config, lambda i: None)
 
-    def _steps(self, network: INetworkDefinition, config: IBuilderConfig, goes_on: object) -> bytes:
         def step(i: int) -> None:
-            if not goes_on(i):
+            if not monitor.step_complete(phase, i):
                 raise _Stopped
 
+        monitor.phase_start(phase, None, len(_PHASES))
+        try:
+            return self._steps(network, config, step)
+        finally:
+            monitor.phase_finish(phase)
+
+    def _steps(self, network: INetworkDefinition, config: IBuilderConfig, step: Callable[[int], None]) -> bytes:
         step(0)
         lowering = network._lowering
-        kinds = {name: TO_ONNX[k.dtype.name] for name, k in lowering.types.items() if k.dtype} | {
-            t._name: TO_ONNX[t._dtype.name] for t in network._inputs
-        }
+        kinds = {name: TO_ONNX[k.dtype.name] for name, k in lowering.types.items() if k.dtype}
         kinds |= {c.name: c.data_type for c in lowering.constants()}
-        outputs = [_output_info(t) for t in network._outputs]
-        full = round_halves(lowering.model(outputs), kinds)
+        full = round_halves(lowering.model([_output_info(t) for t in network._outputs]), kinds)
         step(1)
         data = full.SerializeToString()
-        options = P.session_options(config.builder_optimization_level, full)
-        fused = P.optimized(data, options)
+        fused = P.optimized(data, P.session_options(config.builder_optimization_level, full))
         step(2)
-        names = {t._name for t in network._inputs}
-        profiles = [{n: [list(s) for s in v] for n, v in p._shapes.items() if n in names} for p in config._profiles]
         shapes = {name: [*k.shape] for name, k in lowering.types.items() if k.shape is not None}
-        layer_of = {
-            name: layer._name
-            for layer in network._layers
-            for node in lowering.parts[layer._index].nodes
-            for name in node.output
-        }
-        io = [_io_facts(t, "INPUT") for t in network._inputs] + [_io_facts(t, "OUTPUT") for t in network._outputs]
-        facts = {
-            "level": config.builder_optimization_level, "verbosity": config.profiling_verbosity.name, "io": io,
-            "compatibility": config.hardware_compatibility_level.name, "capability": config.engine_capability.name,
-            "flags": [f.name for f in E.BuilderFlag if config.get_flag(f)], "profiles": profiles or [{}],
-            "layers": P.engine_layers(fused, full, kinds, shapes, layer_of), "name": network.name,
-            "weights": _weight_names(network), "tactics": config._tactics,
-        }  # fmt: skip
-        light = light_model(full)
-        facts["memory"] = [self._memory(light, facts["io"], p, kinds) for p in facts["profiles"]]
+        facts = _facts(network, config) | {"layers": P.engine_layers(fused, full, kinds, shapes, _origins(network))}
+        light = P.light_model(full)
+        facts["memory"] = [_memory(light, facts["io"], profile, kinds) for profile in facts["profiles"]]
         if config._timing_cache is not None:
             config._timing_cache._seen |= {hashlib.sha256(n.SerializeToString()).hexdigest() for n in full.graph.node}
         if config.get_flag(E.BuilderFlag.STRIP_PLAN):
@@ -289,11 +251,31 @@ class Builder(Reporter):
         step(3)
         return P.pack(facts, data)
 
-    def _memory(self, light: onnx.ModelProto, io: list[dict], profile: dict, kinds: dict) -> int:
-        largest = {
-            t["name"]: profile[t["name"]][2] if t["name"] in profile else t["shape"] for t in io if t["mode"] == "INPUT"
-        }
-        return P.activation_peak(light, P.concrete(light, largest), kinds)
+
+def _facts(network: INetworkDefinition, config: IBuilderConfig) -> dict:
+    """What a plan says of the network and of the options it was built with."""
+    names = {t._name for t in network._inputs}
+    profiles = [{n: [list(s) for s in v] for n, v in p._shapes.items() if n in names} for p in config._profiles]
+    io = [_io_facts(t, "INPUT") for t in network._inputs] + [_io_facts(t, "OUTPUT") for t in network._outputs]
+    return {
+        "level": config.builder_optimization_level, "verbosity": config.profiling_verbosity.name, "io": io,
+        "compatibility": config.hardware_compatibility_level.name, "capability": config.engine_capability.name,
+        "flags": [f.name for f in E.BuilderFlag if config.get_flag(f)], "profiles": profiles or [{}],
+        "name": network.name, "weights": _weight_names(network), "tactics": config._tactics,
+    }  # fmt: skip
+
+
+def _origins(network: INetworkDefinition) -> dict[str, str]:
+    """The layer that makes each value."""
+    parts = ((layer, network._lowering.parts[layer._index]) for layer in network._layers)
+    return {name: layer._name for layer, part in parts for node in part.nodes for name in node.output}
+
+
+def _memory(light: onnx.ModelProto, io: list[dict], profile: dict, kinds: dict) -> int:
+    """Bytes of intermediate tensors at a profile's largest shapes."""
+    inputs = {t["name"]: t["shape"] for t in io if t["mode"] == "INPUT"}
+    largest = inputs | {name: shapes[2] for name, shapes in profile.items()}
+    return P.activation_peak(light, P.concrete(light, largest), kinds)
 
 
 def _misfit(shape: Dims, ranges: tuple[Dims, Dims, Dims] | None, number: int) -> str | None:
@@ -311,10 +293,8 @@ def _misfit(shape: Dims, ranges: tuple[Dims, Dims, Dims] | None, number: int) ->
 
 
 def _output_info(tensor: object) -> onnx.ValueInfoProto:
-    shape = tensor.shape
-    return helper.make_tensor_value_info(
-        tensor._name, TO_ONNX[tensor.dtype.name], [None if d < 0 else d for d in shape]
-    )
+    shape = [None if d < 0 else d for d in tensor.shape]
+    return helper.make_tensor_value_info(tensor._name, TO_ONNX[tensor.dtype.name], shape)
 
 
 def _io_facts(tensor: object, mode: str) -> dict:
@@ -326,20 +306,13 @@ def _weight_names(network: INetworkDefinition) -> dict[str, list]:
     """Every constant a Refitter can replace: its name, and (layer, role) where it came by the layer API."""
     names: dict[str, list] = {name: [] for name in network._lowering.initializers}
     for layer in network._layers:
-        part = network._lowering.parts[layer._index]
-        roles = {role.name for role in weights_of(layer)}
-        for constant in part.constants:
-            hint = "CONSTANT" if layer._type == E.LayerType.CONSTANT else constant.name.rpartition(":")[2]
+        for constant in network._lowering.parts[layer._index].constants:
+            role = constant.name.rpartition(":")[2]
+            if layer._type == E.LayerType.CONSTANT:
+                role = "" if layer._values["weights"] is None else "CONSTANT"
             if constant.data_type in (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16):
-                role = hint if hint in roles else _role_by_order(part.constants, constant, roles)
-                names[constant.name] = [layer._name, role] if role else []
+                names[constant.name] = [layer._name, role] if role in E.WeightsRole.__members__ else []
     return names
-
-
-def _role_by_order(constants: list, constant: TensorProto, roles: set[str]) -> str | None:
-    order = [r for r in ("KERNEL", "BIAS", "SCALE", "SHIFT", "CONSTANT") if r in roles]
-    index = constants.index(constant)
-    return order[index] if index < len(order) else None
 
 
 def strip_weights(model: onnx.ModelProto, names: dict) -> list[str]:
@@ -350,16 +323,3 @@ def strip_weights(model: onnx.ModelProto, names: dict) -> list[str]:
             constant.raw_data = b""
             stripped.append(constant.name)
     return stripped
-
-
-def light_model(full: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with its large constants replaced by inputs: enough to work shapes out."""
-    light = onnx.ModelProto()
-    light.CopyFrom(full)
-    large = [c for c in full.graph.initializer if len(c.raw_data) > 2048]
-    names = {c.name for c in large}
-    kept = [c for c in full.graph.initializer if c.name not in names]
-    del light.graph.initializer[:]
-    light.graph.initializer.extend(kept)
-    light.graph.input.extend(helper.make_tensor_value_info(c.name, c.data_type, list(c.dims)) for c in large)
-    return light

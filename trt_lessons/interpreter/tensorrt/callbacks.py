@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import enum
 import sys
 
 from .enums import ErrorCodeTRT, Severity
 from .types import DataType
 
-__all__ = [
-    "IErrorRecorder", "IHostMemory", "ILogger", "IOutputAllocator", "IProfiler", "IProgressMonitor", "Logger",
-    "Profiler",
-]  # fmt: skip
+__all__ = ["IErrorRecorder", "IHostMemory", "ILogger", "IOutputAllocator", "IProfiler", "IProgressMonitor"]
+__all__ += ["Logger", "Profiler"]
 
 
 class ILogger:
@@ -115,3 +114,21 @@ class Reporter:
         """An error for a call that should not have been made so; False."""
         self._fail(USAGE, f"{type(self).__name__}::{where}", text)
         return False
+
+
+class Flags:
+    """An object with a mask of flags: `flags` is the mask."""
+
+    flags = 0
+
+    def set_flag(self, flag: enum.Enum) -> None:
+        """Switch a flag on."""
+        self.flags |= 1 << int(flag)
+
+    def clear_flag(self, flag: enum.Enum) -> None:
+        """Switch a flag off."""
+        self.flags &= ~(1 << int(flag))
+
+    def get_flag(self, flag: enum.Enum) -> bool:
+        """Whether a flag is on."""
+        return bool(self.flags >> int(flag) & 1)

@@ -57,9 +57,8 @@ class IExecutionContext(Reporter):
         """The shape of an input for the next run; False where no profile takes it (the run looks at its own)."""
         tensor, call, wanted = self.engine._io.get(name), "setInputShape", Dims(shape)
         if tensor is None or tensor["mode"] != "INPUT":
-            return self._refuse(
-                call, f"Given invalid tensor name: {name}. Get valid tensor names with getIOTensorName()"
-            )
+            told = f"Given invalid tensor name: {name}. Get valid tensor names with getIOTensorName()"
+            return self._refuse(call, told)
         if len(wanted) != len(tensor["shape"]):
             return self._refuse(call, f"condition: engineDims.nbDims == dims.nbDims. {name} wants {tensor['shape']}")
         if any(n not in (-1, d) for n, d in zip(tensor["shape"], wanted, strict=True)):
@@ -84,11 +83,6 @@ class IExecutionContext(Reporter):
         if tensor["mode"] == "INPUT":
             return Dims(self._given.get(name, tensor["shape"]))
         return Dims(tensor["shape"] if self._open() else self.engine._shapes(self._given)[name])
-
-    def get_tensor_strides(self, name: str) -> Dims:
-        """Steps between neighbours along each axis, in elements."""
-        shape = self.get_tensor_shape(name)
-        return Dims(volume(shape[i + 1 :]) for i in range(len(shape)))
 
     def get_max_output_size(self, name: str) -> int:
         """An upper bound of an output's size in bytes; -1 while input shapes are missing."""
@@ -190,7 +184,7 @@ class IExecutionContext(Reporter):
         options = P.session_options(self.engine._facts["level"], self.engine._model)
         options.enable_profiling = True
         options.profile_file_prefix = os.path.join(tempfile.mkdtemp(), "profile")
-        return ort.InferenceSession(self.engine._model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(self.engine._model.SerializeToString(), options, providers=P.PROVIDERS)
 
     def _profile_done(self, session: ort.InferenceSession) -> None:
         path = session.end_profiling()

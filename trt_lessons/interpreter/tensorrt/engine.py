@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 import numpy as np
 import onnx
@@ -11,7 +12,6 @@ from onnx import numpy_helper
 
 from . import enums as E
 from . import plan as P
-from .builder import light_model
 from .callbacks import SERIALIZATION, IHostMemory, ILogger, Reporter
 from .types import TO_ONNX, Dims, UnknownDims, Weights, as_array
 
@@ -50,14 +50,12 @@ class ICudaEngine(Reporter):
         self._load(onnx.load_model_from_string(model), model)
 
     def _load(self, model: onnx.ModelProto, data: bytes | None = None) -> None:
-        self._model, self._light = model, light_model(model)
+        self._model, self._light = model, P.light_model(model)
         self._shapes_seen: dict[tuple, dict] = {}
         self._session: ort.InferenceSession | None = None
         if not self._missing:
             options = P.session_options(self._facts["level"], model)
-            self._session = ort.InferenceSession(
-                data or model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-            )
+            self._session = ort.InferenceSession(data or model.SerializeToString(), options, providers=P.PROVIDERS)
         self._bounds = _data_dependent(model)
 
     name = property(lambda self: self._facts["name"])
@@ -76,12 +74,6 @@ class ICudaEngine(Reporter):
         """Bytes of intermediate tensors alive at once at the profile's largest shapes."""
         return self._facts["memory"][profile_index]
 
-    def get_engine_stat(self, stat: E.EngineStat = E.EngineStat.TOTAL_WEIGHTS_SIZE) -> int:
-        """Bytes of weights in the engine, or bytes stripped from it."""
-        sizes = {c.name: int(np.prod(c.dims) * (4 if c.data_type == 1 else 2)) for c in self._model.graph.initializer}
-        stripped = stat == E.EngineStat.STRIPPED_WEIGHTS_SIZE
-        return sum(size for name, size in sizes.items() if not stripped or name in self._missing)
-
     def _tensor(self, name: str, where: str) -> dict | None:
         found = self._io.get(name)
         if found is None:
@@ -98,12 +90,12 @@ class ICudaEngine(Reporter):
     def get_tensor_mode(self, name: str) -> E.TensorIOMode:
         """INPUT, OUTPUT, or NONE for a name the engine does not know."""
         found = self._tensor(name, "getTensorIOMode")
-        return E.TensorIOMode[found["mode"]] if found else E.TensorIOMode.NONE
+        return E.TensorIOMode[found["mode"] if found else "NONE"]
 
     def get_tensor_dtype(self, name: str) -> E.DataType:
         """The element type."""
         found = self._tensor(name, "getTensorDataType")
-        return E.DataType[found["dtype"]] if found else E.DataType.FLOAT
+        return E.DataType[found["dtype"] if found else "FLOAT"]
 
     def get_tensor_shape(self, name: str) -> Dims:
         """The shape as built, -1 for dynamic sizes."""
@@ -113,24 +105,19 @@ class ICudaEngine(Reporter):
     def get_tensor_location(self, name: str) -> E.TensorLocation:
         """Where the tensor's memory must be."""
         found = self._tensor(name, "getTensorLocation")
-        return E.TensorLocation[found["location"]] if found else E.TensorLocation.DEVICE
+        return E.TensorLocation[found["location"] if found else "DEVICE"]
 
     def get_tensor_format(self, name: str, profile_index: int = 0) -> E.TensorFormat:
         """LINEAR: the interpreter knows no other layout."""
         return E.TensorFormat.LINEAR
-
-    def get_tensor_bytes_per_component(self, name: str, profile_index: int = 0) -> int:
-        """Bytes of one element."""
-        return int(self.get_tensor_dtype(name).itemsize)
 
     def get_tensor_profile_shape(self, name: str, profile_index: int) -> list[Dims]:
         """[min, opt, max] of an input in a profile; three unknown shapes for anything else."""
         found = self._tensor(name, "getProfileShape")
         known = 0 <= profile_index < self.num_optimization_profiles
         if not known:
-            self._refuse(
-                "getProfileShape", "condition: profileIndex >= 0 && profileIndex < getNbOptimizationProfiles()"
-            )
+            condition = "condition: profileIndex >= 0 && profileIndex < getNbOptimizationProfiles()"
+            self._refuse("getProfileShape", condition)
         if found is None or found["mode"] != "INPUT" or not known:
             return [UnknownDims()] * 3
         ranges = self._facts["profiles"][profile_index].get(name, [found["shape"]] * 3)
@@ -195,10 +182,8 @@ class EngineInspector(Reporter):
         layers = [self._layer(i) for i in range(self._engine.num_layers)]
         if format == E.LayerInformationFormat.ONELINE:
             return "\n".join([f"Made by {P.ENGINE}", *(_line(layer) for layer in layers)])
-        io = [
-            {"Name": t["name"], "Mode": t["mode"], "Datatype": t["dtype"], "Dimensions": t["shape"]}
-            for t in self._engine._facts["io"]
-        ]
+        titles = {"Name": "name", "Mode": "mode", "Datatype": "dtype", "Dimensions": "shape"}
+        io = [{title: tensor[key] for title, key in titles.items()} for tensor in self._engine._facts["io"]]
         return json.dumps({"Layers": layers, "I/O Tensors": io, "Made by": P.ENGINE}, indent=1)
 
     def get_layer_information(self, layer_index: int, format: E.LayerInformationFormat) -> str:
@@ -215,11 +200,8 @@ class EngineInspector(Reporter):
 def _line(layer: dict | str) -> str:
     if not isinstance(layer, dict):
         return layer
-    ends = [
-        ", ".join(f"{t['Name']}{t['Dimensions']}:{t['Datatype']}" for t in layer.get(side, ()))
-        for side in ("Inputs", "Outputs")
-    ]
-    return f"{layer.get('LayerType', '')} {layer.get('Name', '')}: {ends[0]} -> {ends[1]}"
+    sides = ((f"{t['Name']}{t['Dimensions']}:{t['Datatype']}" for t in layer.get(s, ())) for s in ("Inputs", "Outputs"))
+    return f"{layer.get('LayerType', '')} {layer.get('Name', '')}: {' -> '.join(map(', '.join, sides))}"
 
 
 class Refitter(Reporter):
@@ -236,14 +218,13 @@ class Refitter(Reporter):
     def _names(self) -> dict[str, list]:
         return self._engine._facts["weights"] if self._engine.refittable else {}
 
-    def get_all_weights(self) -> list[str]:
-        """Names of all weights that can be replaced."""
-        return list(self._names())
+    def _roles(self, names: Iterable[str]) -> tuple[list[str], list[E.WeightsRole]]:
+        pairs = [self._names()[n] for n in names if self._names()[n]]
+        return [layer for layer, _ in pairs], [E.WeightsRole[role] for _, role in pairs]
 
     def get_all(self) -> tuple[list[str], list[E.WeightsRole]]:
-        """The same as layer names and roles, for weights given by the layer API."""
-        pairs = [tuple(pair) for pair in self._names().values() if pair]
-        return [layer for layer, _ in pairs], [E.WeightsRole[role] for _, role in pairs]
+        """Layer names and roles of the weights that can be replaced."""
+        return self._roles(self._names())
 
     def get_missing_weights(self) -> list[str]:
         """Names that still have to be given before the engine is whole."""
@@ -251,23 +232,16 @@ class Refitter(Reporter):
 
     def get_missing(self) -> tuple[list[str], list[E.WeightsRole]]:
         """The same as layer names and roles."""
-        pairs = [self._names()[n] for n in self.get_missing_weights() if self._names()[n]]
-        return [layer for layer, _ in pairs], [E.WeightsRole[role] for _, role in pairs]
+        return self._roles(self.get_missing_weights())
 
     def set_weights(self, layer_name: str, role: E.WeightsRole, weights: Weights) -> bool:
         """New weights for a layer; False and an error where the layer has none of that role or size."""
         name = next((n for n, pair in self._names().items() if pair == [layer_name, role.name]), None)
-        return self.set_named_weights(name if name is not None else f"{layer_name} {role.name}", weights)
-
-    def set_named_weights(
-        self, name: str, weights: Weights, location: E.TensorLocation = E.TensorLocation.HOST
-    ) -> bool:
-        """New weights by name; False and an error where the name or the size is wrong."""
         old = next((c for c in self._engine._model.graph.initializer if c.name == name), None)
-        array = as_array(weights)
-        if name not in self._names() or old is None:
-            return self._refuse("setNamedWeights", f"there are no weights named {name}")
-        count, given = int(np.prod(old.dims)), 0 if array is None else array.size
+        if old is None:
+            return self._refuse("setNamedWeights", f"there are no weights named {layer_name} {role.name}")
+        array, count = as_array(weights), int(np.prod(old.dims))
+        given = 0 if array is None else array.size
         if given != count:
             return self._refuse("setNamedWeights", f"{name} has {count} weights, {given} were given")
         kind = onnx.helper.tensor_dtype_to_np_dtype(old.data_type)
@@ -284,7 +258,3 @@ class Refitter(Reporter):
         self._engine._missing.clear()
         self._engine._load(self._engine._model)
         return True
-
-    def refit_cuda_engine_async(self, stream_handle: int) -> bool:
-        """The same; the interpreter does it at once."""
-        return self.refit_cuda_engine()

@@ -205,11 +205,4 @@ KINDS: dict[E.LayerType, type[ILayer]] = {E.LayerType[name]: kind for name, kind
 globals().update({kind.__name__: kind for kind in _KINDS.values()})
 
 
-def weights_of(layer: ILayer) -> dict[E.WeightsRole, np.ndarray]:
-    """The arrays that a layer built by the layer API holds, by role (what a Refitter can replace)."""
-    names = {"kernel": "KERNEL", "bias": "BIAS", "shift": "SHIFT", "scale": "SCALE", "weights": "CONSTANT"}
-    found = {E.WeightsRole[role]: layer._values.get(name) for name, role in names.items()}
-    return {role: array for role, array in found.items() if isinstance(array, np.ndarray)}
-
-
 __all__ = ["ILayer", *(cls.__name__ for cls in KINDS.values())]

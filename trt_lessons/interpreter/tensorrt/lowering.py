@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx.shape_inference import InferenceError, infer_shapes
 
 from . import enums as E
 from .types import FROM_ONNX, TO_ONNX, Dims, volume
@@ -36,19 +37,12 @@ class Known(NamedTuple):
     shape: Dims | None
 
 
-class Part(NamedTuple):
-    """One layer, written as ONNX: nodes and the constants they use."""
-
-    nodes: list[NodeProto]
-    constants: list[TensorProto]
-
-
 class Lowering:
     """A network's ONNX form, kept up to date layer by layer."""
 
     def __init__(self, network: INetworkDefinition) -> None:
         self.network = network
-        self.parts: dict[int, Part] = {}  # by the layer's index
+        self.parts: dict[int, Emit] = {}  # by the layer's index
         self.order: list[int] = []  # in which layers can run: one may use the output of a layer added after it
         self.types: dict[str, Known] = {}
         self.problems: dict[int, str] = {}  # layers that make no sense, by index
@@ -72,7 +66,7 @@ class Lowering:
             emit = Emit(self, layer)
             try:
                 WRITERS[layer._kind](layer, emit) if layer._node is None else emit.original(layer)
-                self.parts[layer._index] = Part(emit.nodes, emit.constants)
+                self.parts[layer._index] = emit
             except NetworkError as problem:
                 self.problems[layer._index] = f"{layer._name}: {problem}"
         self._infer(strict=not self.problems)
@@ -112,18 +106,11 @@ class Lowering:
 
     def model(self, outputs: Iterable[onnx.ValueInfoProto], *, light: bool = False) -> onnx.ModelProto:
         """The network as an ONNX model; `light` replaces large constants by inputs of the same type."""
-        inputs = [input_info(t) for t in self.network._inputs]
-        nodes, kept = self.nodes(), []
+        inputs, constants = [input_info(t) for t in self.network._inputs], self.constants()
         if light:
-            used = {name for node in nodes for name in node.input}
-        for constant in self.constants():
-            if light and constant.name not in used:
-                continue
-            if light and volume(constant.dims) > _SMALL:
-                inputs.append(helper.make_tensor_value_info(constant.name, constant.data_type, list(constant.dims)))
-            else:
-                kept.append(constant)
-        graph = helper.make_graph(nodes, self.network.name or "network", inputs, list(outputs), kept)
+            constants, large = lighter(constants)
+            inputs += large
+        graph = helper.make_graph(self.nodes(), self.network.name or "network", inputs, list(outputs), constants)
         opsets = [helper.make_opsetid("", self.opset)] + [helper.make_opsetid(d, v) for d, v in self.domains.items()]
         return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
 
@@ -132,14 +119,12 @@ class Lowering:
         model, reason = self.model([], light=True), ""
         for check in (True, False) if strict else ():
             try:
-                self._remember(
-                    onnx.shape_inference.infer_shapes(model, check_type=check, strict_mode=True, data_prop=True)
-                )
+                self._remember(infer_shapes(model, check_type=check, strict_mode=True, data_prop=True))
                 if check or any(k.dtype == E.DataType.BF16 for k in self.types.values()):
                     return
-            except onnx.shape_inference.InferenceError as problem:
+            except InferenceError as problem:
                 reason = reason or _first_reason(str(problem))
-        self._remember(onnx.shape_inference.infer_shapes(model, data_prop=True))
+        self._remember(infer_shapes(model, data_prop=True))
         if strict:
             raise NetworkError(reason)
 
@@ -151,10 +136,16 @@ class Lowering:
 
 def _first_reason(text: str) -> str:
     """The part of onnx's message that a learner needs."""
-    for line in text.splitlines():
-        if "error" in line.lower() or "op_type" in line:
-            return line.strip()
-    return text.strip()
+    telling = (line for line in text.splitlines() if "error" in line.lower() or "op_type" in line)
+    return next(telling, text).strip()
+
+
+def lighter(constants: Iterable[TensorProto]) -> tuple[list[TensorProto], list[onnx.ValueInfoProto]]:
+    """The small constants, and inputs of the same names, types and shapes for the others: enough to infer shapes."""
+    small = {c.name: volume(c.dims) <= _SMALL for c in constants}
+    large = [c for c in constants if not small[c.name]]
+    inputs = [helper.make_tensor_value_info(c.name, c.data_type, list(c.dims)) for c in large]
+    return [c for c in constants if small[c.name]], inputs
 
 
 def input_info(tensor: ITensor) -> onnx.ValueInfoProto:
@@ -174,7 +165,7 @@ def known_of(info: onnx.ValueInfoProto) -> Known:
 
 
 class Emit:
-    """Writes one layer: `node` adds a node, `const` a constant."""
+    """Writes one layer: `node` adds a node for its output, `step` one on the way there, `const` a constant."""
 
     def __init__(self, lowering: Lowering, layer: ILayer) -> None:
         self.lowering, self.layer = lowering, layer
@@ -203,23 +194,27 @@ class Emit:
         node.output.extend(self.last)
         self.nodes.append(node)
 
-    def node(self, op: str, inputs: list, output: str | list[str] | None = None, **attrs: object) -> str:
-        """Add a node; without `output` it writes the layer's output. Returns the first output's name."""
-        outputs = self.last if output is None else [output] if isinstance(output, str) else output
+    def node(self, op: str, *inputs: ITensor | str, outputs: list[str] | None = None, **attrs: object) -> str:
+        """Add a node; without `outputs` it writes the layer's. Returns the first output's name."""
         names = [x if isinstance(x, str) else x._name for x in inputs]
-        title = self.layer._name if output is None else f"{self.layer._name}/{output}"
-        self.nodes.append(helper.make_node(op, names, outputs, name=title, **attrs))
-        return outputs[0]
+        title = self.layer._name if outputs is None else f"{self.layer._name}/{outputs[0]}"
+        self.nodes.append(helper.make_node(op, names, outputs or self.last, name=title, **attrs))
+        return self.nodes[-1].output[0]
 
-    def temp(self, hint: str) -> str:
-        """A name for a value inside the layer."""
-        return f"{self.last[0]}/{hint}{len(self.nodes)}"
+    def step(self, op: str, *inputs: ITensor | str, **attrs: object) -> str:
+        """Add a node for a value inside the layer; returns its name."""
+        return self.node(op, *inputs, outputs=[f"{self.last[0]}/{op.lower()}{len(self.nodes)}"], **attrs)
+
+    def chain(self, x: ITensor | str, steps: list[tuple[str, list, dict]]) -> None:
+        """Ops one behind the other, each with its further inputs and attributes; the last writes the output."""
+        *before, (op, more, attrs) = steps or [("Identity", [], {})]
+        for earlier, others, its_own in before:
+            x = self.step(earlier, x, *others, **its_own)
+        self.node(op, x, *more, **attrs)
 
     def const(self, values: object, hint: str, like: ITensor | None = None) -> str:
         """A constant; `like` gives it a tensor's element type."""
-        array = np.asarray(values)
-        named = self.lowering.network._weight_names.get(array.ctypes.data)
-        name = named or f"{self.layer._name}:{hint}"
+        array, name = np.asarray(values), f"{self.layer._name}:{hint}"
         if like is not None:
             kind = TO_ONNX[self.known(like).dtype.name]
             proto = helper.make_tensor(name, kind, array.shape, array.astype(np.float32).ravel())
@@ -239,31 +234,23 @@ def bits(mask: int) -> list[int]:
 
 
 def _windows(layer: ILayer) -> dict:
-    mode = layer._values["padding_mode"].name if "padding_mode" in layer._values else "EXPLICIT_ROUND_DOWN"
-    attrs: dict = {"strides": list(layer._values["stride_nd"])}
+    v = layer._values
+    mode = v["padding_mode"].name if "padding_mode" in v else "EXPLICIT_ROUND_DOWN"
     if mode.startswith("SAME"):
-        attrs["auto_pad"] = mode
-    else:
-        attrs["pads"] = [*layer._values["pre_padding"], *layer._values["post_padding"]]
-    return attrs
+        return {"strides": list(v["stride_nd"]), "auto_pad": mode}
+    return {"strides": list(v["stride_nd"]), "pads": [*v["pre_padding"], *v["post_padding"]]}
 
 
 def _weights(layer: ILayer, e: Emit, transposed: bool) -> list:
-    v = layer._values
-    inputs: list = [layer._inputs[0]]
-    size = list(v["kernel_size_nd"])
-    if v["kernel"] is None:
-        inputs.append(layer._inputs[1])
-    else:
-        channels = e.known(inputs[0]).shape[1]
-        groups = v.get("num_groups", 1)
-        shape = [channels, v["num_output_maps"] // groups] if transposed else [v["num_output_maps"], channels // groups]
-        if v["kernel"].size != volume(shape + size):
-            raise NetworkError(f"kernel weights has count {v['kernel'].size} but {volume(shape + size)} was expected")
-        inputs.append(e.const(v["kernel"].reshape(shape + size), "KERNEL"))
-    if v["bias"] is not None:
-        inputs.append(e.const(v["bias"].ravel(), "BIAS"))
-    return inputs
+    v, inputs = layer._values, layer._inputs[:2]
+    if v["kernel"] is not None:
+        channels, maps, groups = e.known(inputs[0]).shape[1], v["num_output_maps"], v.get("num_groups", 1)
+        shape = [channels, maps // groups] if transposed else [maps, channels // groups]
+        shape += v["kernel_size_nd"]
+        if v["kernel"].size != volume(shape):
+            raise NetworkError(f"kernel weights has count {v['kernel'].size} but {volume(shape)} was expected")
+        inputs = [inputs[0], e.const(v["kernel"].reshape(shape), "KERNEL")]
+    return inputs if v["bias"] is None else [*inputs, e.const(v["bias"].ravel(), "BIAS")]
 
 
 def _conv(layer: ILayer, e: Emit) -> None:
@@ -271,7 +258,7 @@ def _conv(layer: ILayer, e: Emit) -> None:
     transposed = layer._kind == "IDeconvolutionLayer"
     attrs = _windows(layer) | {"dilations": list(v["dilation_nd"]), "group": v.get("num_groups", 1)}
     attrs["kernel_shape"] = list(v["kernel_size_nd"])
-    e.node("ConvTranspose" if transposed else "Conv", _weights(layer, e, transposed), **attrs)
+    e.node("ConvTranspose" if transposed else "Conv", *_weights(layer, e, transposed), **attrs)
 
 
 def _pool(layer: ILayer, e: Emit) -> None:
@@ -279,25 +266,17 @@ def _pool(layer: ILayer, e: Emit) -> None:
     attrs = _windows(layer) | {"kernel_shape": list(v["window_size_nd"])}
     if v.get("padding_mode") == E.PaddingMode.EXPLICIT_ROUND_UP:
         attrs["ceil_mode"] = 1
-    if v["type"] == E.PoolingType.MAX:
-        e.node("MaxPool", layer._inputs, **attrs)
-    elif v["type"] == E.PoolingType.AVERAGE:
-        e.node(
-            "AveragePool",
-            layer._inputs,
-            count_include_pad=int(not v.get("average_count_excludes_padding", True)),
-            **attrs,
-        )
-    else:
+    if v["type"] == E.PoolingType.MAX_AVERAGE_BLEND:
         raise NetworkError("the interpreter has no MAX_AVERAGE_BLEND pooling")
+    if v["type"] == E.PoolingType.AVERAGE:
+        attrs["count_include_pad"] = int(not v.get("average_count_excludes_padding", True))
+    e.node("MaxPool" if v["type"] == E.PoolingType.MAX else "AveragePool", *layer._inputs, **attrs)
 
 
-_ACTIVATIONS: dict[str, tuple[str, Callable[[float, float], dict]]] = {
-    "RELU": ("Relu", lambda a, b: {}), "SIGMOID": ("Sigmoid", lambda a, b: {}), "TANH": ("Tanh", lambda a, b: {}),
-    "SOFTSIGN": ("Softsign", lambda a, b: {}), "LEAKY_RELU": ("LeakyRelu", lambda a, b: {"alpha": a}),
-    "ELU": ("Elu", lambda a, b: {"alpha": a}), "SELU": ("Selu", lambda a, b: {"alpha": a, "gamma": b}),
-    "HARD_SIGMOID": ("HardSigmoid", lambda a, b: {"alpha": a, "beta": b}),
-    "THRESHOLDED_RELU": ("ThresholdedRelu", lambda a, b: {"alpha": a}),
+_ACTIVATIONS = {  # the ONNX op, and which of its attributes are TensorRT's alpha and beta
+    "RELU": ("Relu",), "SIGMOID": ("Sigmoid",), "TANH": ("Tanh",), "SOFTSIGN": ("Softsign",),
+    "LEAKY_RELU": ("LeakyRelu", "alpha"), "ELU": ("Elu", "alpha"), "SELU": ("Selu", "alpha", "gamma"),
+    "HARD_SIGMOID": ("HardSigmoid", "alpha", "beta"), "THRESHOLDED_RELU": ("ThresholdedRelu", "alpha"),
 }  # fmt: skip
 
 
@@ -305,33 +284,26 @@ def _activation(layer: ILayer, e: Emit) -> None:
     v, x = layer._values, layer._inputs[0]
     kind, a, b = v["type"].name, v.get("alpha", 0.0), v.get("beta", 0.0)
     if kind in _ACTIVATIONS:
-        op, attrs = _ACTIVATIONS[kind]
-        e.node(op, [x], **attrs(a, b))
+        op, *names = _ACTIVATIONS[kind]
+        e.node(op, x, **dict(zip(names, (a, b), strict=False)))
     elif kind == "CLIP":
-        e.node("Clip", [x, e.const(a, "low", x), e.const(b, "high", x)])
-    elif kind == "SCALED_TANH":  # alpha * tanh(beta * x)
-        inner = e.node("Mul", [x, e.const(b, "beta", x)], e.temp("bx"))
-        e.node("Mul", [e.node("Tanh", [inner], e.temp("tanh")), e.const(a, "alpha", x)])
-    elif kind == "SOFTPLUS":  # alpha * log(exp(beta * x) + 1)
-        inner = e.node("Mul", [x, e.const(b, "beta", x)], e.temp("bx"))
-        e.node("Mul", [e.node("Softplus", [inner], e.temp("softplus")), e.const(a, "alpha", x)])
+        e.node("Clip", x, e.const(a, "low", x), e.const(b, "high", x))
+    elif kind in ("SCALED_TANH", "SOFTPLUS"):  # alpha * tanh(beta * x), alpha * log(exp(beta * x) + 1)
+        curve = "Tanh" if kind == "SCALED_TANH" else "Softplus"
+        e.chain(x, [("Mul", [e.const(b, "beta", x)], {}), (curve, [], {}), ("Mul", [e.const(a, "alpha", x)], {})])
     else:
         _gelu(x, e, kind)
 
 
 def _gelu(x: ITensor, e: Emit, kind: str) -> None:
     if kind == "GELU_ERF":
-        scaled = e.node("Div", [x, e.const(np.sqrt(2.0), "sqrt2", x)], e.temp("x"))
-        curve = e.node("Erf", [scaled], e.temp("erf"))
+        curve = e.step("Erf", e.step("Div", x, e.const(np.sqrt(2.0), "sqrt2", x)))
     else:
-        cube = e.node("Mul", [e.node("Mul", [x, x], e.temp("x2")), x], e.temp("x3"))
-        small = e.node("Mul", [cube, e.const(0.044715, "c", x)], e.temp("c"))
-        inner = e.node(
-            "Mul", [e.node("Add", [x, small], e.temp("s")), e.const(np.sqrt(2 / np.pi), "k", x)], e.temp("k")
-        )
-        curve = e.node("Tanh", [inner], e.temp("tanh"))
-    half = e.node("Mul", [x, e.const(0.5, "half", x)], e.temp("half"))
-    e.node("Mul", [half, e.node("Add", [curve, e.const(1.0, "one", x)], e.temp("one"))])
+        cube = e.step("Mul", e.step("Mul", x, x), x)
+        inner = e.step("Add", x, e.step("Mul", cube, e.const(0.044715, "c", x)))
+        curve = e.step("Tanh", e.step("Mul", inner, e.const(np.sqrt(2 / np.pi), "k", x)))
+    half = e.step("Mul", x, e.const(0.5, "half", x))
+    e.node("Mul", half, e.step("Add", curve, e.const(1.0, "one", x)))
 
 
 def _one_axis(layer: ILayer) -> int:
@@ -342,24 +314,22 @@ def _one_axis(layer: ILayer) -> int:
 
 
 def _matmul(layer: ILayer, e: Emit) -> None:
-    sides, vectors = [], []
-    for i, (x, op) in enumerate(zip(layer._inputs, (layer._values["op0"], layer._values["op1"]), strict=True)):
-        rank = e.rank(x)
-        vectors.append(op == E.MatrixOperation.VECTOR)
+    sides, vectors, ranks = [], [], []
+    for i, x in enumerate(layer._inputs):
+        op, rank = layer._values[f"op{i}"], e.rank(x)
         if op == E.MatrixOperation.TRANSPOSE:
-            order = [*range(rank - 2), rank - 1, rank - 2]
-            x = e.node("Transpose", [x], e.temp(f"t{i}"), perm=order)
-        elif vectors[-1]:
-            x = e.node("Unsqueeze", [x, e.ints([rank - 1 + i], f"axis{i}")], e.temp(f"v{i}"))
+            x = e.step("Transpose", x, perm=[*range(rank - 2), rank - 1, rank - 2])
+        elif op == E.MatrixOperation.VECTOR:
+            x = e.step("Unsqueeze", x, e.ints([rank - 1 + i], f"axis{i}"))
+            vectors.append(-2 + i)
         sides.append(x)
-    ranks = [e.rank(x) + v for x, v in zip(layer._inputs, vectors, strict=True)]
+        ranks.append(rank + (op == E.MatrixOperation.VECTOR))
     if ranks[0] != ranks[1]:
         raise NetworkError(f"inputs must have equal ranks, they have {ranks[0]} and {ranks[1]}")
-    if not any(vectors):
-        e.node("MatMul", sides)
-        return
-    product = e.node("MatMul", sides, e.temp("product"))
-    e.node("Squeeze", [product, e.ints([-2 + i for i, v in enumerate(vectors) if v], "axes")])
+    if vectors:
+        e.node("Squeeze", e.step("MatMul", *sides), e.ints(vectors, "axes"))
+    else:
+        e.node("MatMul", *sides)
 
 
 _ELEMENTWISE = {
@@ -379,16 +349,14 @@ def _elementwise(layer: ILayer, e: Emit) -> None:
     if any(m != n and 1 not in (m, n) and -1 not in (m, n) for m, n in zip(a.shape, b.shape, strict=True)):
         told = "elementwise inputs must have same dimensions or follow broadcast rules"
         raise NetworkError(f"{told} (input dimensions were {a.shape} and {b.shape})")
+    x, y = layer._inputs
     if op != "FLOOR_DIV":
-        e.node(_ELEMENTWISE[op], layer._inputs)
-    elif a.dtype in (
-        E.DataType.INT32,
-        E.DataType.INT64,
-    ):  # ONNX's Div cuts towards 0: take 1 off where a remainder has the other sign
-        rest = e.node("Mod", layer._inputs, e.temp("rest"))
-        e.node("Div", [e.node("Sub", [layer._inputs[0], rest], e.temp("whole")), layer._inputs[1]])
+        e.node(_ELEMENTWISE[op], x, y)
+    elif a.dtype in (E.DataType.INT32, E.DataType.INT64):
+        # ONNX's Div cuts towards 0: take 1 off where a remainder has the other sign
+        e.node("Div", e.step("Sub", x, e.step("Mod", x, y)), y)
     else:
-        e.node("Floor", [e.node("Div", layer._inputs, e.temp("div"))])
+        e.node("Floor", e.step("Div", x, y))
 
 
 _UNARY = {"RECIP": "Reciprocal", "ISINF": "IsInf", "ISNAN": "IsNaN"}
@@ -396,34 +364,29 @@ _UNARY = {"RECIP": "Reciprocal", "ISINF": "IsInf", "ISNAN": "IsNaN"}
 
 def _unary(layer: ILayer, e: Emit) -> None:
     op = layer._values["op"].name
-    e.node(_UNARY.get(op, op.capitalize()), layer._inputs)
+    e.node(_UNARY.get(op, op.capitalize()), *layer._inputs)
 
 
 def _reduce(layer: ILayer, e: Emit) -> None:
     v = layer._values
     op = {"AVG": "Mean"}.get(v["op"].name, v["op"].name.capitalize())
-    axes, keep = bits(v["axes"]), int(v["keep_dims"])
-    reduce_over(e, f"Reduce{op}", layer._inputs[0], axes, None, keep)
+    more, attrs = _axes(e, op, bits(v["axes"]))
+    e.node(f"Reduce{op}", layer._inputs[0], *more, keepdims=int(v["keep_dims"]), **attrs)
 
 
-def reduce_over(e: Emit, op: str, x: object, axes: list[int], output: str | None, keep: int = 1) -> str:
-    """A reduction; its axes are an input from opset 18 on (13 for the sum), an attribute before."""
-    if e.lowering.opset >= 18 or op == "ReduceSum":
-        return e.node(op, [x, e.ints(axes, f"axes{len(e.nodes)}")], output, keepdims=keep)
-    return e.node(op, [x], output, axes=axes, keepdims=keep)
+def _axes(e: Emit, op: str, axes: list[int]) -> tuple[list, dict]:
+    """A reduction's axes: an input from opset 18 on (13 for the sum), an attribute before."""
+    if e.lowering.opset >= 18 or op == "Sum":
+        return [e.ints(axes, f"axes{len(e.nodes)}")], {}
+    return [], {"axes": axes}
 
 
 def _topk(layer: ILayer, e: Emit) -> None:
-    v = layer._values
-    count = layer._inputs[1] if len(layer._inputs) > 1 else e.ints([v["k"]], "k")
-    if len(layer._inputs) > 1:
-        count = e.node(
-            "Reshape", [e.node("Cast", [count], e.temp("k"), to=TensorProto.INT64), e.ints([1], "one")], e.temp("k")
-        )
-    indices = e.temp("indices")
-    largest = int(v["op"] == E.TopKOperation.MAX)
-    e.node("TopK", [layer._inputs[0], count], [e.last[0], indices], axis=_one_axis(layer), largest=largest)
-    e.node("Cast", [indices], e.last[1], to=TO_ONNX[v["indices_type"].name])
+    v, (x, *given) = layer._values, layer._inputs
+    count = e.step("Reshape", _as_int64(given[0], e), e.ints([1], "one")) if given else e.ints([v["k"]], "k")
+    indices, largest = f"{e.last[0]}/indices", int(v["op"] == E.TopKOperation.MAX)
+    e.node("TopK", x, count, outputs=[e.last[0], indices], axis=_one_axis(layer), largest=largest)
+    e.node("Cast", indices, outputs=e.last[1:], to=TO_ONNX[v["indices_type"].name])
 
 
 def _shuffle(layer: ILayer, e: Emit) -> None:
@@ -439,10 +402,7 @@ def _shuffle(layer: ILayer, e: Emit) -> None:
         steps.append(("Reshape", [e.ints(v["reshape_dims"], "shape")], zero))
     if "second_transpose" in v:
         steps.append(("Transpose", [], {"perm": list(v["second_transpose"])}))
-    for op, more, attrs in steps[:-1]:
-        x = e.node(op, [x, *more], e.temp("step"), **attrs)
-    op, more, attrs = steps[-1] if steps else ("Identity", [], {})
-    e.node(op, [x, *more], **attrs)
+    e.chain(x, steps)
 
 
 def _check_volume(shape: Dims, wanted: Dims) -> None:
@@ -450,101 +410,87 @@ def _check_volume(shape: Dims, wanted: Dims) -> None:
         raise NetworkError(f"reshape changes volume. Reshaping {list(shape)} to {list(wanted)}.")
 
 
-def _as_int64(x: object, e: Emit) -> str:
-    return e.node("Cast", [x], e.temp("int64"), to=TensorProto.INT64)
+def _as_int64(x: ITensor | str, e: Emit) -> str:
+    return e.step("Cast", x, to=TensorProto.INT64)
 
 
 def _slice(layer: ILayer, e: Emit) -> None:
-    v = layer._values
+    v, (x, *given) = layer._values, layer._inputs
     if v.get("mode", E.SampleMode.STRICT_BOUNDS) != E.SampleMode.STRICT_BOUNDS:
         raise NetworkError("the interpreter slices within bounds only (SampleMode.STRICT_BOUNDS)")
-    axes = list(v.get("axes") or range(e.rank(layer._inputs[0])))
-    given = layer._inputs[1:4] + [None] * (4 - len(layer._inputs))
+    axes, given = list(v.get("axes") or range(e.rank(x))), given[:3] + [None] * (3 - len(given))
     start, size, stride = (
-        e.ints(v[name], name) if x is None else _as_int64(x, e)
-        for x, name in zip(given, ("start", "shape", "stride"), strict=True)
+        e.ints(v[name], name) if tensor is None else _as_int64(tensor, e)
+        for tensor, name in zip(given, ("start", "shape", "stride"), strict=True)
     )
-    ends = e.node("Add", [start, e.node("Mul", [size, stride], e.temp("span"))], e.temp("ends"))
     if given == [None] * 3:  # a negative stride ends one before the first element: far below 0, not at -1
         numbers = [s + n * k for s, n, k in zip(v["start"], v["shape"], v["stride"], strict=True)]
         ends = e.ints([n if n >= 0 else -(2**62) for n in numbers], "ends")
-        del e.nodes[-2:]
-    e.node("Slice", [layer._inputs[0], start, ends, e.ints(axes, "axes"), stride])
+    else:
+        ends = e.step("Add", start, e.step("Mul", size, stride))
+    e.node("Slice", x, start, ends, e.ints(axes, "axes"), stride)
 
 
 def _concat(layer: ILayer, e: Emit) -> None:
     kinds = {e.known(x).dtype for x in layer._inputs}
     if len(kinds) > 1:
         raise NetworkError(f"inputs to concatenate must have one type, got {sorted(k.name for k in kinds)}")
-    e.node("Concat", layer._inputs, axis=layer._values["axis"])
+    e.node("Concat", *layer._inputs, axis=layer._values["axis"])
 
 
 def _gather(layer: ILayer, e: Emit) -> None:
-    v = layer._values
-    mode = v["mode"].name
-    if mode == "ND":
-        e.node(
-            "GatherND", [layer._inputs[0], _as_int64(layer._inputs[1], e)], batch_dims=v.get("num_elementwise_dims", 0)
-        )
+    v, (x, indices) = layer._values, layer._inputs
+    if v["mode"] == E.GatherMode.ND:
+        e.node("GatherND", x, _as_int64(indices, e), batch_dims=v.get("num_elementwise_dims", 0))
     else:
-        e.node("Gather" if mode == "DEFAULT" else "GatherElements", layer._inputs, axis=v.get("axis", 0))
+        op = "Gather" if v["mode"] == E.GatherMode.DEFAULT else "GatherElements"
+        e.node(op, x, indices, axis=v.get("axis", 0))
 
 
 def _resize(layer: ILayer, e: Emit) -> None:
-    v, x = layer._values, layer._inputs[0]
-    shape = e.ints(v["shape"], "shape") if "shape" in v else None
-    if len(layer._inputs) > 1:
-        shape = _as_int64(layer._inputs[1], e)
-    scales = "" if shape else e.const(np.array(v["scales"], np.float32), "scales")
-    coordinates = {"HALF_PIXEL": "half_pixel", "ALIGN_CORNERS": "align_corners", "ASYMMETRIC": "asymmetric"}
+    v, (x, *given) = layer._values, layer._inputs
+    if given or "shape" in v:
+        size = ["", _as_int64(given[0], e) if given else e.ints(v["shape"], "shape")]
+    else:
+        size = [e.const(np.array(v["scales"], np.float32), "scales")]
     rounding = {"FLOOR": "floor", "CEIL": "ceil", "HALF_UP": "round_prefer_ceil", "HALF_DOWN": "round_prefer_floor"}
     coordinate = v.get("coordinate_transformation", E.ResizeCoordinateTransformation.ASYMMETRIC)
     nearest = v.get("nearest_rounding", E.ResizeRoundMode.FLOOR)
     e.node(
-        "Resize", [x, "", scales] + ([shape] if shape else []), cubic_coeff_a=v.get("cubic_coeff", -0.75),
-        mode=v.get("resize_mode", E.InterpolationMode.NEAREST).name.lower(), nearest_mode=rounding[nearest.name],
-        coordinate_transformation_mode=coordinates[coordinate.name],
+        "Resize", x, "", *size, cubic_coeff_a=v.get("cubic_coeff", -0.75), nearest_mode=rounding[nearest.name],
+        mode=v.get("resize_mode", E.InterpolationMode.NEAREST).name.lower(),
+        coordinate_transformation_mode=coordinate.name.lower(),
     )  # fmt: skip
 
 
 def _scale(layer: ILayer, e: Emit) -> None:
     v, x = layer._values, layer._inputs[0]
-    shape = e.known(x).shape
-    wide = {
-        "UNIFORM": lambda: [],
-        "CHANNEL": lambda: [-1 if i == v["channel_axis"] else 1 for i in range(len(shape))],
-        "ELEMENTWISE": lambda: [1 if i < v["channel_axis"] else d for i, d in enumerate(shape)],
-    }[v["mode"].name]()
-    steps = [
-        (op, v[n].reshape(wide), n.upper())
-        for op, n in (("Mul", "scale"), ("Add", "shift"), ("Pow", "power"))
-        if v[n] is not None
-    ]
-    for op, array, hint in steps[:-1]:
-        x = e.node(op, [x, e.const(array, hint)], e.temp(hint))
-    if steps:
-        op, array, hint = steps[-1]
-        e.node(op, [x, e.const(array, hint)])
-    else:
-        e.node("Identity", [x])
+    mode, axis, shape = v["mode"].name, v["channel_axis"], e.known(x).shape
+    wide = {"UNIFORM": [], "CHANNEL": [-1 if i == axis else 1 for i in range(len(shape))],
+            "ELEMENTWISE": [1 if i < axis else d for i, d in enumerate(shape)]}[mode]  # fmt: skip
+    ops = {"scale": "Mul", "shift": "Add", "power": "Pow"}
+    given = [(op, v[name].reshape(wide), name.upper()) for name, op in ops.items() if v[name] is not None]
+    e.chain(x, [(op, [e.const(array, hint)], {}) for op, array, hint in given])
 
 
 def _normalization(layer: ILayer, e: Emit) -> None:
     x, scale, bias = layer._inputs
     v, groups = layer._values, layer._values.get("num_groups", 1)
-    axes = bits(v["axes"])
-    value: object = x
+    axes, value = bits(v["axes"]), x
     if groups != 1:
-        value, axes = e.node("Reshape", [x, e.ints([0, groups, -1], "groups")], e.temp("groups")), [2]
-    mean = reduce_over(e, "ReduceMean", value, axes, e.temp("mean"))
-    centred = e.node("Sub", [value, mean], e.temp("centred"))
-    square = e.node("Mul", [centred, centred], e.temp("square"))
-    variance = reduce_over(e, "ReduceMean", square, axes, e.temp("variance"))
-    shifted = e.node("Add", [variance, e.const(v.get("epsilon", 1e-5), "epsilon", x)], e.temp("shifted"))
-    normal = e.node("Div", [centred, e.node("Sqrt", [shifted], e.temp("sigma"))], e.temp("normal"))
+        value, axes = e.step("Reshape", x, e.ints([0, groups, -1], "groups")), [2]
+
+    def mean(of: ITensor | str) -> str:
+        more, attrs = _axes(e, "Mean", axes)
+        return e.step("ReduceMean", of, *more, keepdims=1, **attrs)
+
+    centred = e.step("Sub", value, mean(value))
+    variance = mean(e.step("Mul", centred, centred))
+    sigma = e.step("Sqrt", e.step("Add", variance, e.const(v.get("epsilon", 1e-5), "epsilon", x)))
+    normal = e.step("Div", centred, sigma)
     if groups != 1:
-        normal = e.node("Reshape", [normal, e.node("Shape", [x], e.temp("shape"))], e.temp("back"))
-    e.node("Add", [e.node("Mul", [normal, scale], e.temp("scaled")), bias])
+        normal = e.step("Reshape", normal, e.step("Shape", x))
+    e.node("Add", e.step("Mul", normal, scale), bias)
 
 
 def _quantize(layer: ILayer, e: Emit) -> None:
@@ -552,22 +498,20 @@ def _quantize(layer: ILayer, e: Emit) -> None:
     quantizes = layer._kind == "IQuantizeLayer"
     per_axis = bool(tuple.__len__(e.known(scale).shape))
     kind = v["to_type"] if quantizes else e.known(x).dtype
-    zero = helper.make_tensor(f"{layer._name}:ZERO", TO_ONNX[kind.name], [], [0])
-    inputs: list = [x, scale]
+    op, inputs, attrs = "QuantizeLinear" if quantizes else "DequantizeLinear", [x, scale], {}
     if not per_axis:
-        e.constants.append(zero)
-        inputs.append(zero.name)
-    attrs = {"axis": v["axis"]} if per_axis and v.get("axis", -1) >= 0 else {}
-    if per_axis and quantizes:
-        attrs["output_dtype"] = TO_ONNX[kind.name]
-    e.node("QuantizeLinear" if quantizes else "DequantizeLinear", inputs, **attrs)
+        e.constants.append(helper.make_tensor(f"{layer._name}:ZERO", TO_ONNX[kind.name], [], [0]))
+        inputs.append(e.constants[-1].name)
+    else:
+        attrs = {"axis": v["axis"]} if v.get("axis", -1) >= 0 else {}
+        attrs |= {"output_dtype": TO_ONNX[kind.name]} if quantizes else {}
+    e.node(op, *inputs, **attrs)
 
 
 def _padding(layer: ILayer, e: Emit) -> None:
-    v, rank = layer._values, e.rank(layer._inputs[0])
-    front = [0] * (rank - len(v["pre_padding_nd"]))
-    pads = [*front, *v["pre_padding_nd"], *front, *v["post_padding_nd"]]
-    e.node("Pad", [layer._inputs[0], e.ints(pads, "pads")])
+    v, x = layer._values, layer._inputs[0]
+    front = [0] * (e.rank(x) - len(v["pre_padding_nd"]))
+    e.node("Pad", x, e.ints([*front, *v["pre_padding_nd"], *front, *v["post_padding_nd"]], "pads"))
 
 
 def constant_proto(layer: ILayer) -> TensorProto:
@@ -585,29 +529,27 @@ def constant_proto(layer: ILayer) -> TensorProto:
 
 
 def _non_zero(layer: ILayer, e: Emit) -> None:
-    found = e.node("NonZero", layer._inputs, e.temp("indices"))
-    e.node("Cast", [found], to=TO_ONNX[layer._values["indices_type"].name])
+    e.node("Cast", e.step("NonZero", *layer._inputs), to=TO_ONNX[layer._values["indices_type"].name])
 
 
+def _lrn(layer: ILayer, e: Emit) -> None:
+    v = layer._values
+    e.node("LRN", *layer._inputs, size=v["window_size"], alpha=v["alpha"], beta=v["beta"], bias=v["k"])
+
+
+_SAME_OP = {  # layers that are one ONNX op without attributes
+    "ISelectLayer": "Where", "IIdentityLayer": "Identity", "IShapeLayer": "Shape", "IParametricReLULayer": "PRelu",
+    "ISqueezeLayer": "Squeeze", "IUnsqueezeLayer": "Unsqueeze",
+}  # fmt: skip
 WRITERS: dict[str, Callable[[ILayer, Emit], object]] = {
     "IConvolutionLayer": _conv, "IDeconvolutionLayer": _conv, "IPoolingLayer": _pool, "IActivationLayer": _activation,
-    "ISoftMaxLayer": lambda layer, e: e.node("Softmax", layer._inputs, axis=_one_axis(layer)),
-    "IMatrixMultiplyLayer": _matmul,
-    "IConstantLayer": lambda layer, e: e.constants.append(constant_proto(layer)),
+    "ISoftMaxLayer": lambda layer, e: e.node("Softmax", *layer._inputs, axis=_one_axis(layer)),
+    "IMatrixMultiplyLayer": _matmul, "IConstantLayer": lambda layer, e: e.constants.append(constant_proto(layer)),
     "IElementWiseLayer": _elementwise, "IUnaryLayer": _unary, "IReduceLayer": _reduce, "ITopKLayer": _topk,
     "IShuffleLayer": _shuffle, "ISliceLayer": _slice, "IConcatenationLayer": _concat, "IGatherLayer": _gather,
-    "ISelectLayer": lambda layer, e: e.node("Where", layer._inputs), "IResizeLayer": _resize, "IScaleLayer": _scale,
-    "INormalizationLayer": _normalization, "IIdentityLayer": lambda layer, e: e.node("Identity", layer._inputs),
-    "ICastLayer": lambda layer, e: e.node("Cast", layer._inputs, to=TO_ONNX[layer._values["to_type"].name]),
-    "IQuantizeLayer": _quantize, "IDequantizeLayer": _quantize,
-    "IShapeLayer": lambda layer, e: e.node("Shape", layer._inputs),
-    "IEinsumLayer": lambda layer, e: e.node("Einsum", layer._inputs, equation=layer._values["equation"]),
-    "INonZeroLayer": _non_zero, "IPaddingLayer": _padding,
-    "IParametricReLULayer": lambda layer, e: e.node("PRelu", layer._inputs),
-    "ISqueezeLayer": lambda layer, e: e.node("Squeeze", layer._inputs),
-    "IUnsqueezeLayer": lambda layer, e: e.node("Unsqueeze", layer._inputs),
-    "ILRNLayer": lambda layer, e: e.node(
-        "LRN", layer._inputs, size=layer._values["window_size"], alpha=layer._values["alpha"],
-        beta=layer._values["beta"], bias=layer._values["k"],
-    ),
+    "IResizeLayer": _resize, "IScaleLayer": _scale, "INormalizationLayer": _normalization, "IPaddingLayer": _padding,
+    "ICastLayer": lambda layer, e: e.node("Cast", *layer._inputs, to=TO_ONNX[layer._values["to_type"].name]),
+    "IQuantizeLayer": _quantize, "IDequantizeLayer": _quantize, "INonZeroLayer": _non_zero, "ILRNLayer": _lrn,
+    "IEinsumLayer": lambda layer, e: e.node("Einsum", *layer._inputs, equation=layer._values["equation"]),
+    **dict.fromkeys(_SAME_OP, lambda layer, e: e.node(_SAME_OP[layer._kind], *layer._inputs)),
 }  # fmt: skip

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from . import enums as E
 from . import layers as L
 from .callbacks import INTERNAL, USAGE, Reporter
@@ -24,7 +22,6 @@ class ITensor:
         self._dimension_names: dict[int, str] = {}
         self.location = E.TensorLocation.DEVICE
         self.allowed_formats = (1 << len(E.TensorFormat)) - 1
-        self.broadcast_across_batch = False
 
     @property
     def name(self) -> str:
@@ -71,7 +68,6 @@ class ITensor:
 
     is_network_input = property(lambda self: self in self._network._inputs)
     is_network_output = property(lambda self: self in self._network._outputs)
-    is_execution_tensor = property(lambda self: not self.is_shape_tensor)
 
     @property
     def is_shape_tensor(self) -> bool:
@@ -81,11 +77,6 @@ class ITensor:
     def get_dimension_name(self, index: int) -> str | None:
         """The name of a dimension of an input (ONNX gives such names), None where it has none."""
         return self._dimension_names.get(index)
-
-    def set_dimension_name(self, index: int, name: str) -> None:
-        """Name a dimension of an input: dimensions of one name have one size at run time."""
-        self._dimension_names[index] = name
-        self._network._lowering.invalidate(0)
 
 
 class INetworkDefinition(Reporter):
@@ -98,13 +89,11 @@ class INetworkDefinition(Reporter):
         self._inputs: list[ITensor] = []
         self._outputs: list[ITensor] = []
         self._tensors: dict[str, ITensor] = {}
-        self._weight_names: dict[int, str] = {}
         self._lowering = Lowering(self)
 
     num_layers = property(lambda self: len(self._layers))
     num_inputs = property(lambda self: len(self._inputs))
     num_outputs = property(lambda self: len(self._outputs))
-    has_implicit_batch_dimension = property(lambda self: False)
 
     def get_flag(self, flag: E.NetworkDefinitionCreationFlag) -> bool:
         """Whether a creation flag is in force: networks are always strongly typed here, as in TensorRT 11."""
@@ -183,39 +172,30 @@ class INetworkDefinition(Reporter):
         """Take it away from the outputs again."""
         self._outputs = [t for t in self._outputs if t is not tensor]
 
-    def set_weights_name(self, weights: Weights | np.ndarray, name: str) -> bool:
-        """Name weights, so that a Refitter finds them."""
-        self._weight_names[as_array(weights).ctypes.data] = name
-        self._lowering.invalidate(0)
-        return True
-
     def _add(self, kind: str, inputs: Sequence, values: dict | None = None, outputs: int = 1) -> L.ILayer:
         kind = E.LayerType[kind]
         layer = L.KINDS[kind](self, kind, inputs, outputs, values or {})
         self._layers.append(layer)
         return layer
 
-    def _with_kernel(
-        self, kind: str, input: ITensor, maps: int, size: Dims, kernel: Weights, bias: Weights
-    ) -> L.ILayer:
-        n = len(Dims(size))
-        ones, zeros = Dims([1] * n), Dims([0] * n)
+    def _with_kernel(self, kind: str, input: ITensor, maps: int, size: Dims, **weights: Weights | None) -> L.ILayer:
+        ones, zeros = Dims([1] * len(Dims(size))), Dims([0] * len(Dims(size)))
         return self._add(kind, [input], {
-            "num_output_maps": int(maps), "kernel_size_nd": Dims(size), "kernel": as_array(kernel),
-            "bias": as_array(bias), "stride_nd": ones, "dilation_nd": ones, "pre_padding": zeros, "post_padding": zeros,
+            "num_output_maps": int(maps), "kernel_size_nd": Dims(size), "stride_nd": ones, "dilation_nd": ones,
+            "pre_padding": zeros, "post_padding": zeros, **{name: as_array(w) for name, w in weights.items()},
         })  # fmt: skip
 
     def add_convolution_nd(
         self, input: ITensor, num_output_maps: int, kernel_shape: Dims, kernel: Weights, bias: Weights | None = None
     ) -> L.IConvolutionLayer:
         """Over the last `len(kernel_shape)` dimensions; kernel is [maps, channels/groups, *kernel_shape]."""
-        return self._with_kernel("CONVOLUTION", input, num_output_maps, kernel_shape, kernel, bias)
+        return self._with_kernel("CONVOLUTION", input, num_output_maps, kernel_shape, kernel=kernel, bias=bias)
 
     def add_deconvolution_nd(
         self, input: ITensor, num_output_maps: int, kernel_shape: Dims, kernel: Weights, bias: Weights | None = None
     ) -> L.IDeconvolutionLayer:
         """Transposed convolution; kernel is [channels, maps/groups, *kernel_shape]."""
-        return self._with_kernel("DECONVOLUTION", input, num_output_maps, kernel_shape, kernel, bias)
+        return self._with_kernel("DECONVOLUTION", input, num_output_maps, kernel_shape, kernel=kernel, bias=bias)
 
     def add_pooling_nd(self, input: ITensor, type: E.PoolingType, window_size: Dims) -> L.IPoolingLayer:
         """Maximum or average over windows; `stride_nd` is 1 unless set."""
@@ -230,8 +210,7 @@ class INetworkDefinition(Reporter):
 
     def add_softmax(self, input: ITensor) -> L.ISoftMaxLayer:
         """Softmax; set `axes` to say over which axis (TensorRT's default is the third from last, or 0)."""
-        rank = len(input.shape)
-        return self._add("SOFTMAX", [input], {"axes": 1 << max(0, rank - 3)})
+        return self._add("SOFTMAX", [input], {"axes": 1 << max(0, len(input.shape) - 3)})
 
     def add_matrix_multiply(
         self, input0: ITensor, op0: E.MatrixOperation, input1: ITensor, op1: E.MatrixOperation
@@ -268,8 +247,7 @@ class INetworkDefinition(Reporter):
 
     def add_concatenation(self, inputs: Sequence[ITensor]) -> L.IConcatenationLayer:
         """Tensors one behind the other; `axis` is the third from last unless set."""
-        rank = len(inputs[0].shape)
-        return self._add("CONCATENATION", inputs, {"axis": max(0, rank - 3)})
+        return self._add("CONCATENATION", inputs, {"axis": max(0, len(inputs[0].shape) - 3)})
 
     def add_gather(self, input: ITensor, indices: ITensor, axis: int) -> L.IGatherLayer:
         """Slices of the input along `axis`, chosen by index."""
@@ -328,9 +306,8 @@ class INetworkDefinition(Reporter):
         return self._add("NON_ZERO", [input], {"indices_type": indices_type})
 
     def add_padding_nd(self, input: ITensor, pre_padding: Dims, post_padding: Dims) -> L.IPaddingLayer:
-        return self._add(
-            "PADDING", [input], {"pre_padding_nd": Dims(pre_padding), "post_padding_nd": Dims(post_padding)}
-        )
+        values = {"pre_padding_nd": Dims(pre_padding), "post_padding_nd": Dims(post_padding)}
+        return self._add("PADDING", [input], values)
 
     def add_parametric_relu(self, input: ITensor, slopes: ITensor) -> L.IParametricReLULayer:
         """x where x > 0, x * slope elsewhere."""

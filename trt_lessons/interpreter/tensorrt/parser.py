@@ -12,7 +12,7 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from . import enums as E
 from . import layers as L
-from .callbacks import ILogger
+from .callbacks import Flags, ILogger
 from .lowering import NetworkError
 from .network import INetworkDefinition, ITensor
 from .types import FROM_ONNX, Dims
@@ -75,11 +75,11 @@ class ParserError:
         return f"{node}: {self._code.name}: {self._desc}"
 
 
-class OnnxParser:
+class OnnxParser(Flags):
     """Reads ONNX into a network; where it returns False, `get_error(i)` says what was wrong."""
 
     def __init__(self, network: INetworkDefinition, logger: ILogger) -> None:
-        self._network, self.logger, self.flags = network, logger, 0
+        self._network, self.logger = network, logger
         self._errors: list[ParserError] = []
         self._model: onnx.ModelProto | None = None
 
@@ -93,26 +93,13 @@ class OnnxParser:
         """Forget the errors."""
         self._errors.clear()
 
-    def set_flag(self, flag: E.OnnxParserFlag) -> None:
-        """Switch a parser flag on."""
-        self.flags |= 1 << int(flag)
-
-    def clear_flag(self, flag: E.OnnxParserFlag) -> None:
-        """Switch a parser flag off."""
-        self.flags &= ~(1 << int(flag))
-
-    def get_flag(self, flag: E.OnnxParserFlag) -> bool:
-        """Whether a parser flag is on."""
-        return bool(self.flags >> int(flag) & 1)
-
     def parse_from_file(self, model: str) -> bool:
         """Read a file (and the weights in files beside it)."""
         try:
             data = Path(model).read_bytes()
         except OSError as problem:
-            return self._error(
-                E.ErrorCode.MODEL_DESERIALIZE_FAILED, f"Failed to open the file {model}: {problem.strerror}"
-            )
+            told = f"Failed to open the file {model}: {problem.strerror}"
+            return self._error(E.ErrorCode.MODEL_DESERIALIZE_FAILED, told)
         return self.parse(data, os.fspath(model))
 
     def parse(self, model: bytes, path: str | None = None) -> bool:
@@ -127,15 +114,12 @@ class OnnxParser:
         except Exception as problem:  # protobuf, onnx and the file system each have errors of their own
             text = f"Failed to parse ONNX model: {problem or 'the bytes are not an ONNX protobuf'}"
             return self._error(E.ErrorCode.MODEL_DESERIALIZE_FAILED, text)
-        unknown = [
-            (i, n)
-            for i, n in enumerate(proto.graph.node)
-            if n.op_type not in KIND_OF or n.domain not in ("", "ai.onnx")
-        ]
-        for i, node in unknown:
-            text = f"no importer is registered for the op {node.op_type}, and no plugin of that name was found"
-            self._error(E.ErrorCode.UNSUPPORTED_NODE, text, i, node)
-        if unknown:
+        before = len(self._errors)
+        for i, node in enumerate(proto.graph.node):
+            if node.op_type not in KIND_OF or node.domain not in ("", "ai.onnx"):
+                text = f"no importer is registered for the op {node.op_type}, and no plugin of that name was found"
+                self._error(E.ErrorCode.UNSUPPORTED_NODE, text, i, node)
+        if len(self._errors) > before:
             return False
         self._model = proto
         return self._import(proto)
@@ -173,26 +157,17 @@ class OnnxParser:
         tensor = self._network.add_input(info.name, FROM_ONNX[kind.elem_type], shape)
         for i, d in enumerate(kind.shape.dim):
             if d.dim_param:
-                tensor.set_dimension_name(i, d.dim_param)
+                tensor._dimension_names[i] = d.dim_param
         return tensor
 
     def _constant(self, name: str, known: dict, constants: dict) -> ITensor:
         proto = constants[name]
-        array = (
-            numpy_helper.to_array(proto) if proto.data_type in FROM_ONNX and proto.data_type not in _EXOTIC else None
-        )
-        values = {"shape": Dims(proto.dims), "weights": array, "proto": proto, "from_onnx": True}
+        values = {"shape": Dims(proto.dims), "weights": _array(proto), "proto": proto, "from_onnx": True}
         layer = self._network._add("CONSTANT", [], values)
         layer._name = name
-        known[name] = self._renamed(layer, 0, name)
+        known[name] = layer._outputs[0]
+        known[name].name = name
         return known[name]
-
-    def _renamed(self, layer: L.ILayer, index: int, name: str) -> ITensor:
-        tensor = layer._outputs[index]
-        self._network._tensors.pop(tensor._name)
-        tensor._name = name
-        self._network._tensors[name] = tensor
-        return tensor
 
     def _node(self, node: NodeProto, index: int, known: dict, constants: dict) -> None:
         inputs: list = []
@@ -216,7 +191,8 @@ class OnnxParser:
         self._network._layers.append(layer)
         for i, name in enumerate(node.output):
             if name:
-                known[name] = self._renamed(layer, i, name)
+                known[name] = layer._outputs[i]
+                known[name].name = name
 
 
 _EXOTIC = (TensorProto.BFLOAT16, TensorProto.FLOAT8E4M3FN, TensorProto.INT4)
@@ -231,14 +207,20 @@ def _with_windows(node: NodeProto, values: dict) -> NodeProto:
     return node
 
 
+def _array(proto: TensorProto | None) -> np.ndarray | None:
+    """A constant's numbers; None where there is none, or of a type NumPy has not."""
+    exotic = proto is None or proto.data_type in _EXOTIC or proto.data_type not in FROM_ONNX
+    return None if exotic else numpy_helper.to_array(proto)
+
+
 def _constant_nodes(graph: onnx.GraphProto) -> dict[str, TensorProto]:
     found = {}
     for node in graph.node:
         if node.op_type == "Constant":
-            value = helper.get_attribute_value(node.attribute[0])
-            proto = value if isinstance(value, TensorProto) else numpy_helper.from_array(np.asarray(value))
-            if not isinstance(value, TensorProto) and proto.data_type == TensorProto.DOUBLE:
-                proto = numpy_helper.from_array(np.asarray(value, np.float32))
+            proto = value = helper.get_attribute_value(node.attribute[0])
+            if not isinstance(value, TensorProto):
+                array = np.asarray(value)
+                proto = numpy_helper.from_array(array.astype(np.float32) if array.dtype == np.float64 else array)
             found[node.output[0]] = TensorProto()
             found[node.output[0]].CopyFrom(proto)
             found[node.output[0]].name = node.output[0]
@@ -248,10 +230,7 @@ def _constant_nodes(graph: onnx.GraphProto) -> dict[str, TensorProto]:
 def _read(node: NodeProto, constants: dict[str, TensorProto]) -> dict:
     """A layer's own attributes, read off its node, for the kinds that have them; empty for the others."""
     attrs = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-    arrays = [
-        numpy_helper.to_array(constants[n]) if n in constants and constants[n].data_type not in _EXOTIC else None
-        for n in node.input
-    ]
+    arrays = [_array(constants.get(n)) for n in node.input]
     if "Conv" in node.op_type and arrays[1] is None:  # the kernel is a tensor, or of a type NumPy has not
         return {}
     reader = READERS.get(node.op_type)

@@ -16,11 +16,13 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper
 
+from .lowering import lighter
 from .types import FROM_ONNX
 
 MAGIC = b"TRTL-INTERP"
 FORMAT = 1
 ENGINE = f"onnxruntime {ort.__version__} (interpreter)"
+PROVIDERS = ["CPUExecutionProvider"]
 _DIGEST = 32
 
 
@@ -76,7 +78,7 @@ def optimized(data: bytes, options: ort.SessionOptions) -> onnx.ModelProto:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     with tempfile.TemporaryDirectory() as folder:
         options.optimized_model_filepath = os.path.join(folder, "fused.onnx")
-        ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        ort.InferenceSession(data, options, providers=PROVIDERS)
         return onnx.load(options.optimized_model_filepath)
 
 
@@ -150,15 +152,25 @@ def _precision(node: onnx.NodeProto, kinds: dict[str, int], producers: dict) -> 
     return _NAMES[kind.name] if kind else "unknown"
 
 
+def light_model(full: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with its large constants replaced by inputs: enough to work shapes out."""
+    light = onnx.ModelProto()
+    light.CopyFrom(full)
+    kept, inputs = lighter(full.graph.initializer)
+    del light.graph.initializer[:]
+    light.graph.initializer.extend(kept)
+    light.graph.input.extend(inputs)
+    return light
+
+
 def concrete(light: onnx.ModelProto, shapes: dict[str, Iterable[int]]) -> dict[str, tuple[int | None, ...]]:
     """Shapes of all values for given input shapes, by onnx's shape inference; None for a size that stays open."""
     model = onnx.ModelProto()
     model.CopyFrom(light)
     for info in model.graph.input:
         if info.name in shapes:
-            info.CopyFrom(
-                helper.make_tensor_value_info(info.name, info.type.tensor_type.elem_type, list(shapes[info.name]))
-            )
+            kind = info.type.tensor_type.elem_type
+            info.CopyFrom(helper.make_tensor_value_info(info.name, kind, list(shapes[info.name])))
     del model.graph.value_info[:]
     for info in model.graph.output:
         info.type.tensor_type.ClearField("shape")

@@ -10,26 +10,19 @@ from onnx import TensorProto
 
 from .enums import DataType
 
-__all__ = [
-    "Dims", "Dims2", "Dims3", "Dims4", "DimsHW", "Permutation", "Weights", "bfloat16", "bool", "float16", "float32",
-    "fp8", "int4", "int8", "int32", "int64", "nptype", "uint8", "volume",
-]  # fmt: skip
-
 float32, float16, bfloat16, int8, int32, int64 = (
     DataType[n] for n in ("FLOAT", "HALF", "BF16", "INT8", "INT32", "INT64")
 )
 bool, uint8, fp8, int4 = (DataType[n] for n in ("BOOL", "UINT8", "FP8", "INT4"))
+__all__ = ["Dims", "Permutation", "Weights", "nptype", "volume"]
+__all__ += ["bfloat16", "bool", "float16", "float32", "fp8", "int4", "int8", "int32", "int64", "uint8"]
 
 _NUMPY = {
-    "FLOAT": np.float32, "HALF": np.float16, "INT8": np.int8, "INT32": np.int32,
-    "INT64": np.int64, "BOOL": np.bool_, "UINT8": np.uint8,
+    "FLOAT": np.float32, "HALF": np.float16, "INT8": np.int8, "INT32": np.int32, "INT64": np.int64, "BOOL": np.bool_,
+    "UINT8": np.uint8,
 }  # fmt: skip
-TO_ONNX = {
-    "FLOAT": TensorProto.FLOAT, "HALF": TensorProto.FLOAT16, "BF16": TensorProto.BFLOAT16,
-    "INT8": TensorProto.INT8, "INT32": TensorProto.INT32, "INT64": TensorProto.INT64,
-    "BOOL": TensorProto.BOOL, "UINT8": TensorProto.UINT8, "FP8": TensorProto.FLOAT8E4M3FN,
-    "INT4": TensorProto.INT4,
-}  # fmt: skip
+TO_ONNX = {name: TensorProto.DataType.Value(name) for name in (*_NUMPY, "INT4") if name != "HALF"}
+TO_ONNX |= {"HALF": TensorProto.FLOAT16, "BF16": TensorProto.BFLOAT16, "FP8": TensorProto.FLOAT8E4M3FN}
 FROM_ONNX = {number: DataType[name] for name, number in TO_ONNX.items()}
 
 
@@ -87,28 +80,6 @@ class UnknownDims(Dims):
     __str__ = __repr__
 
 
-class Dims2(Dims):
-    """Dims of two."""
-
-    def __new__(cls, *sizes: int) -> Dims2:
-        return super().__new__(cls, sizes[0] if len(sizes) == 1 else sizes)
-
-
-class Dims3(Dims2):
-    """Dims of three."""
-
-
-class Dims4(Dims2):
-    """Dims of four."""
-
-
-class DimsHW(Dims2):
-    """Height and width."""
-
-    h = property(lambda self: self[0])
-    w = property(lambda self: self[1])
-
-
 class Permutation(Dims):
     """An order of axes, for a shuffle layer."""
 
@@ -120,10 +91,8 @@ class Weights:
         if isinstance(a, DataType):
             a = np.empty(0, nptype(a))
         if not a.flags.c_contiguous:
-            raise ValueError(
-                "Could not convert non-contiguous NumPy array to Weights. "
-                "Please use numpy.ascontiguousarray() to fix this."
-            )
+            told = "Could not convert non-contiguous NumPy array to Weights."
+            raise ValueError(f"{told} Please use numpy.ascontiguousarray() to fix this.")
         self._array, self.dtype = a, dtype_of(a)
 
     size = property(lambda self: self._array.size)
