@@ -1,7 +1,7 @@
 """Stands for `cuda.bindings.runtime` on the CPU: CUDA graphs and the few calls around them.
 
 As there, every function returns a tuple that begins with a `cudaError_t`; nothing raises for a CUDA error.
-Streams are given by handle (an int, or `cudaStream_t(handle)`).
+Streams are given by handle, an int.
 """
 
 from __future__ import annotations
@@ -14,25 +14,15 @@ from . import device as _device
 
 _NUMBERS = {"cudaSuccess": 0, **{name: number for name, (number, _) in _device.ERRORS.items()}, "cudaErrorUnknown": 999}
 cudaError_t = enum.IntEnum("cudaError_t", _NUMBERS)
-cudaStreamCaptureMode = enum.IntEnum(
-    "cudaStreamCaptureMode", [f"cudaStreamCaptureMode{word}" for word in ("Global", "ThreadLocal", "Relaxed")], start=0
-)
-cudaStreamCaptureStatus = enum.IntEnum(
-    "cudaStreamCaptureStatus", [f"cudaStreamCaptureStatus{w}" for w in ("None", "Active", "Invalidated")], start=0
-)
-_MODES = {0: "global", 1: "thread-local", 2: "relaxed"}
 
 
-class _Wrapped(int):
-    """An address or handle with a type of its own, as cuda-bindings has them."""
-
-    def getPtr(self) -> int:
-        """The number itself."""
-        return int(self)
+def _enum(name: str, *words: str) -> type[enum.IntEnum]:
+    return enum.IntEnum(name, [name + word for word in words], start=0, module=__name__)
 
 
-class cudaStream_t(_Wrapped):
-    """A stream's handle."""
+cudaStreamCaptureMode = _enum("cudaStreamCaptureMode", "Global", "ThreadLocal", "Relaxed")
+cudaStreamCaptureStatus = _enum("cudaStreamCaptureStatus", "None", "Active", "Invalidated")
+_MODES = ("global", "thread-local", "relaxed")
 
 
 class cudaGraph_t:
@@ -46,14 +36,15 @@ class cudaGraphExec_t(cudaGraph_t):
     """A graph that is ready to launch."""
 
 
-def _call(function: Callable[[], tuple], values: int = 0) -> tuple:
-    """(cudaSuccess, *function()), or (the error, None, ...) with `values` Nones."""
+def _call(values: int, function: Callable, *arguments: Any) -> tuple:
+    """(cudaSuccess, what the function returns: none, one or more `values`), or (the error, as many Nones)."""
     global _last_error
     try:
-        return (cudaError_t.cudaSuccess, *function())
+        result = function(*arguments)
     except _device.Error as failed:
         _last_error = cudaError_t.__members__.get(failed.code, cudaError_t.cudaErrorUnknown)
         return (_last_error, *[None] * values)
+    return (cudaError_t.cudaSuccess, *((result,) if values == 1 else result if values else ()))
 
 
 _last_error = cudaError_t.cudaSuccess
@@ -76,32 +67,29 @@ def _graph_of(wrapped: Any, kind: type, call: str) -> _device.Graph:
 
 def cudaStreamBeginCapture(stream: int, mode: cudaStreamCaptureMode) -> tuple[cudaError_t]:
     """Record what is enqueued into `stream` from now on, instead of running it."""
-    return _call(lambda: (_device.begin_capture(int(stream), _MODES[int(mode)]),)[:0])
+    return _call(0, _device.begin_capture, int(stream), _MODES[int(mode)])
 
 
 def cudaStreamEndCapture(stream: int) -> tuple[cudaError_t, cudaGraph_t | None]:
     """End the capture: (error, graph)."""
-    return _call(lambda: (cudaGraph_t(_device.end_capture(int(stream))),), 1)
+    return _call(1, lambda: cudaGraph_t(_device.end_capture(int(stream))))
 
 
 def cudaStreamIsCapturing(stream: int) -> tuple[cudaError_t, cudaStreamCaptureStatus | None]:
     """(error, status)."""
-    return _call(lambda: (cudaStreamCaptureStatus(_device.capture_status(int(stream))),), 1)
+    return _call(1, lambda: cudaStreamCaptureStatus(_device.capture_status(int(stream))))
 
 
 def cudaGraphInstantiate(graph: cudaGraph_t, flags: int = 0) -> tuple[cudaError_t, cudaGraphExec_t | None]:
     """Make a graph ready to launch: (error, executable graph)."""
-
-    def instantiate() -> tuple[cudaGraphExec_t]:
-        return (cudaGraphExec_t(_device.Graph(list(_graph_of(graph, cudaGraph_t, "cudaGraphInstantiate").works))),)
-
-    return _call(instantiate, 1)
+    call = "cudaGraphInstantiate"
+    return _call(1, lambda: cudaGraphExec_t(_device.Graph(list(_graph_of(graph, cudaGraph_t, call).works))))
 
 
 def cudaGraphLaunch(graphExec: cudaGraphExec_t, stream: int) -> tuple[cudaError_t]:
     """Enqueue the whole graph into `stream`."""
     call = "cudaGraphLaunch"
-    return _call(lambda: (_device.launch(_graph_of(graphExec, cudaGraphExec_t, call), int(stream)),)[:0])
+    return _call(0, lambda: _device.launch(_graph_of(graphExec, cudaGraphExec_t, call), int(stream)))
 
 
 def cudaGraphDestroy(graph: cudaGraph_t) -> tuple[cudaError_t]:
@@ -115,28 +103,22 @@ def cudaGraphExecDestroy(graphExec: cudaGraphExec_t) -> tuple[cudaError_t]:
 
 
 def _destroy(wrapped: cudaGraph_t, kind: type, call: str) -> tuple[cudaError_t]:
-    def destroy() -> tuple:
+    def destroy() -> None:
         _graph_of(wrapped, kind, call)
         wrapped._graph = None
-        return ()
 
-    return _call(destroy)
+    return _call(0, destroy)
 
 
 def cudaStreamSynchronize(stream: int) -> tuple[cudaError_t]:
     """Wait for a stream."""
     call = "cudaStreamSynchronize"
-    return _call(lambda: (_device.synchronize(_device.queue_of(int(stream), call), call),)[:0])
-
-
-def cudaDeviceSynchronize() -> tuple[cudaError_t]:
-    """Wait for everything."""
-    return _call(lambda: (_device.synchronize(None, "cudaDeviceSynchronize"),)[:0])
+    return _call(0, lambda: _device.synchronize(_device.queue_of(int(stream), call), call))
 
 
 def cudaMemGetInfo() -> tuple[cudaError_t, int | None, int | None]:
     """(error, free bytes, total bytes)."""
-    return _call(_device.memory_info, 2)
+    return _call(2, _device.memory_info)
 
 
 def cudaGetErrorString(error: cudaError_t) -> tuple[cudaError_t, bytes]:

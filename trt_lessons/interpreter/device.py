@@ -51,13 +51,12 @@ ERRORS = {  # the number in cudaError_t, and the words
     "cudaErrorCapturedEvent": (907, "operation not permitted on an event last recorded in a capturing stream"),
     "cudaErrorStreamCaptureWrongThread": (908, "attempt to end a thread-local capture from another thread"),
 }
-_CLASSES = {"cudaErrorMemoryAllocation": MemoryError, "cudaErrorNotReady": RuntimeError}
-_CLASSES["cudaErrorLaunchFailure"] = LaunchError
+_CLASSES = {"MemoryAllocation": MemoryError, "NotReady": RuntimeError, "LaunchFailure": LaunchError}
 
 
 def error(call: str, code: str, words: str) -> Error:
     """The exception for `code`, worded as PyCUDA does and then in plain words."""
-    made = _CLASSES.get(code, LogicError)(f"{call} failed: {ERRORS[code][1]} - {words}")
+    made = _CLASSES.get(code.removeprefix("cudaError"), LogicError)(f"{call} failed: {ERRORS[code][1]} - {words}")
     made.code = code
     return made
 
@@ -102,14 +101,15 @@ class Block:
     data: np.ndarray | None
 
 
-def _physical_memory() -> int:
+def physical_memory() -> int:
+    """Bytes of this machine's memory."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
         return 16 << 30
 
 
-TOTAL_MEMORY = _physical_memory() // 2
+TOTAL_MEMORY = physical_memory() // 2
 _blocks: list[Block] = []
 _starts: list[int] = []
 _next_address = FIRST_ADDRESS
@@ -355,11 +355,10 @@ def _run(queue: Queue, until: float = float("inf")) -> None:
             elif queue.blocking and LEGACY.items:
                 _run(LEGACY, moment - 1)
             work()
-        except Error:
-            queue.items.clear()
-            raise
         except Exception as cause:
             queue.items.clear()
+            if isinstance(cause, Error):
+                raise
             raise _worker_error(cause) from cause
         finally:
             _running -= 1

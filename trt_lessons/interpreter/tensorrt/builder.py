@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
-import os
 from collections.abc import Callable
 
 import onnx
 from onnx import TensorProto, helper
 
+from ..device import physical_memory
 from . import enums as E
 from . import plan as P
 from .callbacks import INTERNAL, SERIALIZATION, Flags, IHostMemory, ILogger, IProgressMonitor, Reporter
@@ -26,7 +27,7 @@ class IOptimizationProfile:
 
     def __init__(self, logger: ILogger) -> None:
         self._shapes: dict[str, tuple[Dims, Dims, Dims]] = {}
-        self.extra_memory_target, self._logger = 1.0, logger
+        self._logger = logger
 
     def set_shape(self, input: str, min: Dims, opt: Dims, max: Dims) -> None:
         """The range of one input. Nothing is checked here: adding the profile to a config and the build do that."""
@@ -40,10 +41,8 @@ class IOptimizationProfile:
         return list(self._shapes.get(input, ()))
 
     def __bool__(self) -> bool:
-        return all(
-            len({len(s) for s in shapes}) == 1 and all(0 <= a <= b <= c for a, b, c in zip(*shapes, strict=True))
-            for shapes in self._shapes.values()
-        )
+        rows = (row for shapes in self._shapes.values() for row in itertools.zip_longest(*shapes))
+        return all(None not in row and 0 <= row[0] <= row[1] <= row[2] for row in rows)
 
 
 class ITimingCache:
@@ -83,13 +82,8 @@ class IBuilderConfig(Flags, Reporter):
         self.builder_optimization_level = 3
         self.profiling_verbosity = E.ProfilingVerbosity.LAYER_NAMES_ONLY
         self.hardware_compatibility_level = E.HardwareCompatibilityLevel.NONE
-        self.engine_capability = E.EngineCapability.STANDARD
-        self.default_device_type = E.DeviceType.GPU
-        self.tiling_optimization_level = E.TilingOptimizationLevel.NONE
-        self.max_aux_streams, self.avg_timing_iterations, self.DLA_core, self.max_num_tactics = -1, 1, -1, -1
-        self.l2_limit_for_tiling, self.profile_stream = -1, 0
+        self.max_aux_streams = -1
         self.progress_monitor: IProgressMonitor | None = None
-        self.plugins_to_serialize: list[str] = []
         self._pools: dict[E.MemoryPoolType, int] = {}
         self._profiles: list[IOptimizationProfile] = []
         self._timing_cache: ITimingCache | None = None
@@ -103,7 +97,7 @@ class IBuilderConfig(Flags, Reporter):
 
     def get_memory_pool_limit(self, pool: E.MemoryPoolType) -> int:
         """The limit in bytes; by default all of this machine's memory, as on a GPU all of the GPU's."""
-        return self._pools.get(pool, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+        return self._pools.get(pool, physical_memory())
 
     def add_optimization_profile(self, profile: IOptimizationProfile) -> int:
         """The new profile's index; -1 and an error where min <= opt <= max does not hold."""
@@ -155,8 +149,6 @@ class Builder(Reporter):
         if not isinstance(logger, ILogger):
             raise TypeError("Builder(logger): a tensorrt.ILogger is wanted")
         super().__init__(logger)
-        self.max_threads, self.gpu_allocator = 1, None
-        self.max_DLA_batch_size, self.num_DLA_cores = 1, 0
 
     def create_network(self, flags: int = 0) -> INetworkDefinition:
         """An empty network; explicit batch and strong typing always, as in TensorRT 11."""
@@ -173,10 +165,6 @@ class Builder(Reporter):
     def is_network_supported(self, network: INetworkDefinition, config: IBuilderConfig) -> bool:
         """Whether the network can be built: the checks of a build, without one."""
         return self._problem(network, config) is None
-
-    def reset(self) -> None:
-        """Back to the defaults."""
-        self.max_threads = 1
 
     def build_serialized_network(self, network: INetworkDefinition, config: IBuilderConfig) -> IHostMemory | None:
         """The plan, or None and the reason in the log."""
@@ -259,7 +247,7 @@ def _facts(network: INetworkDefinition, config: IBuilderConfig) -> dict:
     io = [_io_facts(t, "INPUT") for t in network._inputs] + [_io_facts(t, "OUTPUT") for t in network._outputs]
     return {
         "level": config.builder_optimization_level, "verbosity": config.profiling_verbosity.name, "io": io,
-        "compatibility": config.hardware_compatibility_level.name, "capability": config.engine_capability.name,
+        "compatibility": config.hardware_compatibility_level.name,
         "flags": [f.name for f in E.BuilderFlag if config.get_flag(f)], "profiles": profiles or [{}],
         "name": network.name, "weights": _weight_names(network), "tactics": config._tactics,
     }  # fmt: skip

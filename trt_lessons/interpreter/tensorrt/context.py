@@ -25,8 +25,7 @@ class IExecutionContext(Reporter):
     def __init__(self, engine: ICudaEngine) -> None:
         super().__init__(engine.logger)
         self.engine, self.name = engine, "Unnamed Execution Context"
-        self.debug_sync, self.enqueue_emits_profile = False, True
-        self.nvtx_verbosity, self.persistent_cache_limit, self.temporary_allocator = engine.profiling_verbosity, 0, None
+        self.enqueue_emits_profile = True
         self.profiler: IProfiler | None = None
         self._profile, self._addresses, self._allocators = 0, {}, {}
         inputs = [t for t in engine._io.values() if t["mode"] == "INPUT"]

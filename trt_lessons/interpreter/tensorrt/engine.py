@@ -24,8 +24,6 @@ class Runtime(Reporter):
             raise TypeError("Runtime(logger): a tensorrt.ILogger is wanted")
         super().__init__(logger)
         self.engine_host_code_allowed = False
-        self.max_threads, self.DLA_core, self.num_DLA_cores = 1, -1, 0
-        self.gpu_allocator, self.temporary_directory, self.tempfile_control_flags = None, None, 3
 
     def deserialize_cuda_engine(self, serialized_engine: bytes) -> ICudaEngine | None:
         """The engine in a plan; None and an error for anything that is not a whole plan of the interpreter."""
@@ -65,7 +63,6 @@ class ICudaEngine(Reporter):
     refittable = property(lambda self: "REFIT" in self._facts["flags"])
     profiling_verbosity = property(lambda self: E.ProfilingVerbosity[self._facts["verbosity"]])
     hardware_compatibility_level = property(lambda self: E.HardwareCompatibilityLevel[self._facts["compatibility"]])
-    engine_capability = property(lambda self: E.EngineCapability[self._facts["capability"]])
     tactic_sources = property(lambda self: self._facts["tactics"])
     num_aux_streams = property(lambda self: 0)
     device_memory_size_v2 = property(lambda self: max(self._facts["memory"]))
@@ -132,9 +129,7 @@ class ICudaEngine(Reporter):
         """What the engine is made of."""
         return EngineInspector(self)
 
-    def create_execution_context(
-        self, strategy: E.ExecutionContextAllocationStrategy = E.ExecutionContextAllocationStrategy.STATIC
-    ) -> object:
+    def create_execution_context(self, strategy: E.ExecutionContextAllocationStrategy | None = None) -> object:
         """A state for running; several contexts of one engine share its weights."""
         from .context import IExecutionContext
 
@@ -210,7 +205,6 @@ class Refitter(Reporter):
     def __init__(self, engine: ICudaEngine, logger: ILogger) -> None:
         super().__init__(logger)
         self._engine, self._given = engine, {}
-        self.max_threads, self.weights_validation = 1, True
         if not engine.refittable:
             self._refuse("createInferRefitter", "condition: e.isRefittable()")
             raise TypeError("pybind11::init(): factory function returned nullptr")

@@ -18,17 +18,13 @@ def _dims(value: Any) -> Dims:
     return value if isinstance(value, Dims) else Dims(value)
 
 
-def _same(value: Any) -> Any:
-    return value
-
-
 _TITLES = {"ELEMENTWISE": "ElementWise", "MATRIX_MULTIPLY": "Matrix Multiply", "TOPK": "TopK", "LRN": "LRN"}
 
 
 class attr:
     """A layer's attribute: setting it makes the network forget what it had worked out from this layer on."""
 
-    def __init__(self, convert: Callable[[Any], Any] = _same, default: Any = None) -> None:
+    def __init__(self, convert: Callable[[Any], Any] = lambda value: value, default: Any = None) -> None:
         self.convert, self.default = convert, default
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -40,10 +36,8 @@ class attr:
 
     def __set__(self, layer: ILayer, value: Any) -> None:
         if layer._node is not None and "from_onnx" not in layer._values:
-            raise AttributeError(
-                f"{layer._name} came from the ONNX op {layer._node.op_type}, which the interpreter keeps as it is: "
-                "change the model instead"
-            )
+            told = f"{layer._name} came from the ONNX op {layer._node.op_type}, which the interpreter keeps as it is"
+            raise AttributeError(f"{told}: change the model instead")
         layer._values[self.name] = self.convert(value)
         layer._values.pop("proto", None)
         layer._node = None
@@ -54,17 +48,14 @@ class ILayer:
     """One operation of the network. `get_layer` returns this base class, as TensorRT's does:
     assign `layer.__class__ = trt.IConvolutionLayer` to see a convolution's own attributes."""
 
-    def __init__(
-        self, network: INetworkDefinition, kind: E.LayerType, inputs: list, outputs: int, values: dict
-    ) -> None:
+    def __init__(self, network: INetworkDefinition, kind: E.LayerType, inputs: list, values: dict) -> None:
         self._network, self._index, self._type = network, len(network._layers), kind
         self._kind = type(self).__name__
         self._inputs, self._values, self._node = list(inputs), values, None
         title = _TITLES.get(kind.name) or "".join(word.capitalize() for word in kind.name.split("_"))
         self._name = f"(Unnamed Layer* {self._index}) [{title}]"
         self.metadata = ""
-        suffix = [""] + [f"_{i}" for i in range(1, outputs)]
-        self._outputs = [network._new_tensor(f"{self._name}_output{s}", self) for s in suffix]
+        self._outputs: list[ITensor] = []
 
     @property
     def name(self) -> str:
@@ -115,8 +106,7 @@ class IConvolutionLayer(ILayer):
     """A convolution; `kernel` and `bias` are arrays, the paddings, strides and dilations are Dims."""
 
     num_output_maps, num_groups = attr(int), attr(int, 1)
-    kernel_size_nd, stride_nd, dilation_nd = attr(_dims), attr(_dims), attr(_dims)
-    pre_padding, post_padding = attr(_dims), attr(_dims)
+    kernel_size_nd, stride_nd, dilation_nd, pre_padding, post_padding = (attr(_dims) for _ in range(5))
     padding_mode = attr(default=E.PaddingMode.EXPLICIT_ROUND_DOWN)
     kernel, bias = attr(as_array), attr(as_array)
 
@@ -128,17 +118,6 @@ class IConvolutionLayer(ILayer):
     @padding_nd.setter
     def padding_nd(self, padding: Dims) -> None:
         self.pre_padding = self.post_padding = padding
-
-
-class IPoolingLayer(ILayer):
-    """Maximum or average over a window."""
-
-    type = attr()
-    window_size_nd, stride_nd = attr(_dims), attr(_dims)
-    pre_padding, post_padding = attr(_dims), attr(_dims)
-    padding_mode = attr(default=E.PaddingMode.EXPLICIT_ROUND_DOWN)
-    average_count_excludes_padding, blend_factor = attr(default=True), attr(float, 0.0)
-    padding_nd = IConvolutionLayer.padding_nd
 
 
 def _kind(name: str, doc: str, base: type[ILayer] = ILayer, **attributes: attr) -> type[ILayer]:
@@ -153,7 +132,10 @@ def _enum(default: Any = None) -> attr:
 _KINDS = {
     "CONVOLUTION": IConvolutionLayer,
     "DECONVOLUTION": _kind("IDeconvolutionLayer", "A transposed convolution.", IConvolutionLayer),
-    "POOLING": IPoolingLayer,
+    "POOLING": _kind("IPoolingLayer", "Maximum or average over a window.", type=_enum(), blend_factor=attr(float, 0.0),
+                     **{n: attr(_dims) for n in ("window_size_nd", "stride_nd", "pre_padding", "post_padding")},
+                     padding_mode=_enum(E.PaddingMode.EXPLICIT_ROUND_DOWN), padding_nd=IConvolutionLayer.padding_nd,
+                     average_count_excludes_padding=attr(default=True)),
     "ACTIVATION": _kind("IActivationLayer", "`alpha` and `beta` mean what the function makes of them.",
                         type=_enum(), alpha=attr(float, 0.0), beta=attr(float, 0.0)),
     "SOFTMAX": _kind("ISoftMaxLayer", "Softmax over the axis whose bit is set in `axes`.", axes=attr(int)),

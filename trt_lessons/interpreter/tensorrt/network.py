@@ -30,9 +30,7 @@ class ITensor:
 
     @name.setter
     def name(self, name: str) -> None:
-        self._network._tensors.pop(self._name, None)
         self._name = name
-        self._network._tensors[name] = self
         self._network._lowering.invalidate(0)
 
     @property
@@ -88,7 +86,6 @@ class INetworkDefinition(Reporter):
         self._layers: list[L.ILayer] = []
         self._inputs: list[ITensor] = []
         self._outputs: list[ITensor] = []
-        self._tensors: dict[str, ITensor] = {}
         self._lowering = Lowering(self)
 
     num_layers = property(lambda self: len(self._layers))
@@ -133,10 +130,6 @@ class INetworkDefinition(Reporter):
     def __iter__(self):
         return (self.get_layer(i) for i in range(self.num_layers))
 
-    def _new_tensor(self, name: str, producer: L.ILayer | None) -> ITensor:
-        self._tensors[name] = tensor = ITensor(self, name, producer)
-        return tensor
-
     def _known(self, tensor: ITensor, what: str, otherwise: object) -> object:
         """A tensor's shape or dtype; where the network is wrong, an error is logged and `otherwise` returned."""
         wrong = None
@@ -155,7 +148,7 @@ class INetworkDefinition(Reporter):
         """A new input; None and an error when the name is taken."""
         if name in {t.name for t in self._inputs}:
             return self._refuse("addInput", f"condition: inName != knownInput->getName(). {name} is taken") or None
-        tensor = self._new_tensor(name, None)
+        tensor = ITensor(self, name, None)
         tensor._dtype, tensor._shape = dtype, Dims(shape)
         self._inputs.append(tensor)
         self._lowering.invalidate(0)
@@ -174,7 +167,9 @@ class INetworkDefinition(Reporter):
 
     def _add(self, kind: str, inputs: Sequence, values: dict | None = None, outputs: int = 1) -> L.ILayer:
         kind = E.LayerType[kind]
-        layer = L.KINDS[kind](self, kind, inputs, outputs, values or {})
+        layer = L.KINDS.get(kind, L.ILayer)(self, kind, inputs, values or {})
+        suffixes = [""] + [f"_{i}" for i in range(1, outputs)]
+        layer._outputs = [ITensor(self, f"{layer._name}_output{suffix}", layer) for suffix in suffixes]
         self._layers.append(layer)
         return layer
 

@@ -11,7 +11,6 @@ import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from . import enums as E
-from . import layers as L
 from .callbacks import Flags, ILogger
 from .lowering import NetworkError
 from .network import INetworkDefinition, ITensor
@@ -181,14 +180,11 @@ class OnnxParser(Flags):
             else:
                 self._network._lowering.initializers[name] = constants[name]
                 inputs.append(name)
-        kind = KIND_OF[node.op_type]
-        cls = L.KINDS.get(E.LayerType[kind], L.ILayer)
-        outputs = max(1, len(node.output))
-        layer = cls(self._network, E.LayerType[kind], inputs, outputs, _read(node, constants))
+        outputs, values = max(1, len(node.output)), _read(node, constants)
+        layer = self._network._add(KIND_OF[node.op_type], inputs, values, outputs)
         layer._name = node.name or f"node_of_{node.output[0]}"
         layer.metadata = f"[ONNX Layer: {layer._name}]"
         layer._node = _with_windows(node, layer._values)
-        self._network._layers.append(layer)
         for i, name in enumerate(node.output):
             if name:
                 known[name] = layer._outputs[i]
