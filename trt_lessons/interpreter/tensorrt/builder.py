@@ -305,9 +305,7 @@ def _weight_names(network: INetworkDefinition) -> dict[str, list]:
 
 def strip_weights(model: onnx.ModelProto, names: dict) -> list[str]:
     """Empty the large constants of a model, leaving their types and shapes; returns their names."""
-    stripped = []
-    for constant in model.graph.initializer:
-        if constant.name in names and len(constant.raw_data) > 1024:
-            constant.raw_data = b""
-            stripped.append(constant.name)
-    return stripped
+    stripped = [c for c in model.graph.initializer if c.name in names and len(c.raw_data) > 1024]
+    for constant in stripped:
+        constant.raw_data = b""
+    return [constant.name for constant in stripped]

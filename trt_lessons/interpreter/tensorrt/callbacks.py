@@ -36,8 +36,6 @@ class Logger(ILogger):
 class IErrorRecorder:
     """Derive from it to collect errors as they are reported."""
 
-    MAX_DESC_LENGTH = 127
-
     def _undefined(self, *args: object) -> object:
         raise NotImplementedError("an error recorder defines all of IErrorRecorder's methods")
 

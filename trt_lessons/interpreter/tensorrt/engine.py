@@ -71,6 +71,10 @@ class ICudaEngine(Reporter):
         """Bytes of intermediate tensors alive at once at the profile's largest shapes."""
         return self._facts["memory"][profile_index]
 
+    def _told(self, name: str, where: str, what: str, otherwise: str) -> str:
+        found = self._tensor(name, where)
+        return found[what] if found else otherwise
+
     def _tensor(self, name: str, where: str) -> dict | None:
         found = self._io.get(name)
         if found is None:
@@ -86,13 +90,11 @@ class ICudaEngine(Reporter):
 
     def get_tensor_mode(self, name: str) -> E.TensorIOMode:
         """INPUT, OUTPUT, or NONE for a name the engine does not know."""
-        found = self._tensor(name, "getTensorIOMode")
-        return E.TensorIOMode[found["mode"] if found else "NONE"]
+        return E.TensorIOMode[self._told(name, "getTensorIOMode", "mode", "NONE")]
 
     def get_tensor_dtype(self, name: str) -> E.DataType:
         """The element type."""
-        found = self._tensor(name, "getTensorDataType")
-        return E.DataType[found["dtype"] if found else "FLOAT"]
+        return E.DataType[self._told(name, "getTensorDataType", "dtype", "FLOAT")]
 
     def get_tensor_shape(self, name: str) -> Dims:
         """The shape as built, -1 for dynamic sizes."""
@@ -101,8 +103,7 @@ class ICudaEngine(Reporter):
 
     def get_tensor_location(self, name: str) -> E.TensorLocation:
         """Where the tensor's memory must be."""
-        found = self._tensor(name, "getTensorLocation")
-        return E.TensorLocation[found["location"] if found else "DEVICE"]
+        return E.TensorLocation[self._told(name, "getTensorLocation", "location", "DEVICE")]
 
     def get_tensor_format(self, name: str, profile_index: int = 0) -> E.TensorFormat:
         """LINEAR: the interpreter knows no other layout."""
@@ -204,21 +205,18 @@ class Refitter(Reporter):
 
     def __init__(self, engine: ICudaEngine, logger: ILogger) -> None:
         super().__init__(logger)
-        self._engine, self._given = engine, {}
+        self._engine, self._given, self._names = engine, {}, engine._facts["weights"]
         if not engine.refittable:
             self._refuse("createInferRefitter", "condition: e.isRefittable()")
             raise TypeError("pybind11::init(): factory function returned nullptr")
 
-    def _names(self) -> dict[str, list]:
-        return self._engine._facts["weights"] if self._engine.refittable else {}
-
     def _roles(self, names: Iterable[str]) -> tuple[list[str], list[E.WeightsRole]]:
-        pairs = [self._names()[n] for n in names if self._names()[n]]
+        pairs = [self._names[n] for n in names if self._names[n]]
         return [layer for layer, _ in pairs], [E.WeightsRole[role] for _, role in pairs]
 
     def get_all(self) -> tuple[list[str], list[E.WeightsRole]]:
         """Layer names and roles of the weights that can be replaced."""
-        return self._roles(self._names())
+        return self._roles(self._names)
 
     def get_missing_weights(self) -> list[str]:
         """Names that still have to be given before the engine is whole."""
@@ -230,7 +228,7 @@ class Refitter(Reporter):
 
     def set_weights(self, layer_name: str, role: E.WeightsRole, weights: Weights) -> bool:
         """New weights for a layer; False and an error where the layer has none of that role or size."""
-        name = next((n for n, pair in self._names().items() if pair == [layer_name, role.name]), None)
+        name = next((n for n, pair in self._names.items() if pair == [layer_name, role.name]), None)
         old = next((c for c in self._engine._model.graph.initializer if c.name == name), None)
         if old is None:
             return self._refuse("setNamedWeights", f"there are no weights named {layer_name} {role.name}")
@@ -244,7 +242,7 @@ class Refitter(Reporter):
 
     def refit_cuda_engine(self) -> bool:
         """Put the new weights in; False and an error while some are missing."""
-        if self.get_missing_weights() or not self._engine.refittable:
+        if self.get_missing_weights():
             return self._refuse("refitCudaEngine", f"weights are missing: {self.get_missing_weights()}")
         for constant in self._engine._model.graph.initializer:
             if constant.name in self._given:

@@ -47,7 +47,7 @@ class Lowering:
         self.types: dict[str, Known] = {}
         self.problems: dict[int, str] = {}  # layers that make no sense, by index
         self.initializers: dict[str, TensorProto] = {}  # of parsed models
-        self.opset, self.domains = OPSET, {}
+        self.opset = OPSET
 
     def invalidate(self, index: int) -> None:
         """Forget everything from the index-th layer on."""
@@ -87,14 +87,6 @@ class Lowering:
                 visit(layer)
         self.order = list(order)
 
-    def known(self, tensor: ITensor) -> Known:
-        """Type and shape of a tensor whose layer is written already."""
-        if tensor._producer is None:
-            return Known(tensor._dtype, tensor._shape)
-        if tensor._name not in self.types:
-            self._infer(strict=not self.problems)
-        return self.types.get(tensor._name, Known(None, None))
-
     def nodes(self) -> list[NodeProto]:
         """All nodes, each behind those it needs."""
         return [node for i in self.order if i in self.parts for node in self.parts[i].nodes]
@@ -111,8 +103,7 @@ class Lowering:
             constants, large = lighter(constants)
             inputs += large
         graph = helper.make_graph(self.nodes(), self.network.name or "network", inputs, list(outputs), constants)
-        opsets = [helper.make_opsetid("", self.opset)] + [helper.make_opsetid(d, v) for d, v in self.domains.items()]
-        return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=IR_VERSION)
 
     def _infer(self, strict: bool = True) -> None:
         """onnx's shape inference, strictly; BF16 again without its type check, which knows BF16 from opset 22 on."""
@@ -175,14 +166,18 @@ class Emit:
 
     def known(self, tensor: ITensor) -> Known:
         """Type and shape of an input; NetworkError when the rank is not known."""
-        known = self.lowering.known(tensor)
-        if known.shape is None:
+        if tensor._producer is None:
+            return Known(tensor._dtype, tensor._shape)
+        if tensor._name not in self.lowering.types:
+            self.lowering._infer(strict=not self.lowering.problems)
+        known = self.lowering.types.get(tensor._name)
+        if known is None or known.shape is None:
             raise NetworkError(f"the shape of its input {tensor._name} is not known")
         return known
 
     def rank(self, tensor: ITensor) -> int:
         """How many dimensions an input has."""
-        return tuple.__len__(self.known(tensor).shape)
+        return len(self.known(tensor).shape)
 
     def original(self, layer: ILayer) -> None:
         """The layer's own ONNX node, its tensors under their present names."""
@@ -332,7 +327,7 @@ def _matmul(layer: ILayer, e: Emit) -> None:
         e.node("MatMul", *sides)
 
 
-_ELEMENTWISE = {
+ELEMENTWISE = {
     "SUM": "Add", "PROD": "Mul", "MAX": "Max", "MIN": "Min", "SUB": "Sub", "DIV": "Div", "POW": "Pow", "AND": "And",
     "OR": "Or", "XOR": "Xor", "EQUAL": "Equal", "GREATER": "Greater", "LESS": "Less",
 }  # fmt: skip
@@ -341,7 +336,7 @@ _ELEMENTWISE = {
 def _elementwise(layer: ILayer, e: Emit) -> None:
     a, b = (e.known(x) for x in layer._inputs)
     op = layer._values["op"].name
-    if tuple.__len__(a.shape) != tuple.__len__(b.shape):
+    if len(a.shape) != len(b.shape):
         raise NetworkError(f"Assertion x.nbDims == y.nbDims failed. mismatched inputs: {a.shape} and {b.shape}")
     if a.dtype != b.dtype:
         kinds = " and ".join(x.dtype.name.capitalize() for x in (a, b))
@@ -351,7 +346,7 @@ def _elementwise(layer: ILayer, e: Emit) -> None:
         raise NetworkError(f"{told} (input dimensions were {a.shape} and {b.shape})")
     x, y = layer._inputs
     if op != "FLOOR_DIV":
-        e.node(_ELEMENTWISE[op], x, y)
+        e.node(ELEMENTWISE[op], x, y)
     elif a.dtype in (E.DataType.INT32, E.DataType.INT64):
         # ONNX's Div cuts towards 0: take 1 off where a remainder has the other sign
         e.node("Div", e.step("Sub", x, e.step("Mod", x, y)), y)
@@ -496,7 +491,7 @@ def _normalization(layer: ILayer, e: Emit) -> None:
 def _quantize(layer: ILayer, e: Emit) -> None:
     v, (x, scale) = layer._values, layer._inputs[:2]
     quantizes = layer._kind == "IQuantizeLayer"
-    per_axis = bool(tuple.__len__(e.known(scale).shape))
+    per_axis = bool(len(e.known(scale).shape))
     kind = v["to_type"] if quantizes else e.known(x).dtype
     op, inputs, attrs = "QuantizeLinear" if quantizes else "DequantizeLinear", [x, scale], {}
     if not per_axis:

@@ -12,7 +12,7 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from . import enums as E
 from .callbacks import Flags, ILogger
-from .lowering import NetworkError
+from .lowering import ELEMENTWISE, NetworkError
 from .network import INetworkDefinition, ITensor
 from .types import FROM_ONNX, Dims
 
@@ -61,10 +61,6 @@ class ParserError:
         """The name of the ONNX node."""
         return self._node.name if self._node else ""
 
-    def func(self) -> str:
-        """The importer that gave up; the interpreter has one for all ops."""
-        return "parse"
-
     def node_operator(self) -> str:
         """The op of the ONNX node."""
         return self._node.op_type if self._node else ""
@@ -80,7 +76,6 @@ class OnnxParser(Flags):
     def __init__(self, network: INetworkDefinition, logger: ILogger) -> None:
         self._network, self.logger = network, logger
         self._errors: list[ParserError] = []
-        self._model: onnx.ModelProto | None = None
 
     num_errors = property(lambda self: len(self._errors))
 
@@ -120,7 +115,6 @@ class OnnxParser(Flags):
                 self._error(E.ErrorCode.UNSUPPORTED_NODE, text, i, node)
         if len(self._errors) > before:
             return False
-        self._model = proto
         return self._import(proto)
 
     def _error(self, code: E.ErrorCode, desc: str, index: int = -1, node: NodeProto | None = None) -> bool:
@@ -131,17 +125,16 @@ class OnnxParser(Flags):
 
     def _import(self, model: onnx.ModelProto) -> bool:
         network, graph = self._network, model.graph
-        opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
-        network._lowering.opset, network._lowering.domains = opset, {}
+        network._lowering.opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
         network.name = graph.name or network.name
         constants = {c.name: c for c in graph.initializer} | _constant_nodes(graph)
         known: dict[str, ITensor] = {}
         for info in graph.input:
             if info.name not in constants:
                 known[info.name] = self._input(info)
-        for index, node in enumerate(graph.node):
+        for node in graph.node:
             if node.op_type != "Constant":
-                self._node(node, index, known, constants)
+                self._node(node, known, constants)
         for info in graph.output:
             network.mark_output(known[info.name] if info.name in known else self._constant(info.name, known, constants))
         try:
@@ -168,7 +161,7 @@ class OnnxParser(Flags):
         known[name].name = name
         return known[name]
 
-    def _node(self, node: NodeProto, index: int, known: dict, constants: dict) -> None:
+    def _node(self, node: NodeProto, known: dict, constants: dict) -> None:
         inputs: list = []
         for i, name in enumerate(node.input):
             if not name:
@@ -270,10 +263,9 @@ def _read_gemm(node: NodeProto, attrs: dict, arrays: list) -> dict:
     return {"op0": ops[0], "op1": ops[1]}
 
 
-_ELEMENTWISE = {
-    "Add": "SUM", "Mul": "PROD",
-    **{op: op.upper() for op in "Sub Div Pow Max Min And Or Xor Equal Greater Less".split()},
-}  # fmt: skip
+def _read_elementwise(node: NodeProto, attrs: dict, arrays: list) -> dict:
+    return {"op": next(E.ElementWiseOperation[name] for name, op in ELEMENTWISE.items() if op == node.op_type)}
+
 
 READERS: dict[str, Callable[[NodeProto, dict, list], dict]] = {
     "Conv": _read_conv, "ConvTranspose": _read_conv, "MaxPool": _read_pool, "AveragePool": _read_pool,
@@ -282,5 +274,5 @@ READERS: dict[str, Callable[[NodeProto, dict, list], dict]] = {
     "Cast": lambda n, a, w: {"to_type": FROM_ONNX.get(a["to"])},
     "Einsum": lambda n, a, w: {"equation": a["equation"].decode()},
     **dict.fromkeys(("Relu", "Sigmoid", "Tanh", "LeakyRelu", "Elu", "Softsign"), _read_activation),
-    **{op: lambda n, a, w: {"op": E.ElementWiseOperation[_ELEMENTWISE[n.op_type]]} for op in _ELEMENTWISE},
+    **dict.fromkeys(ELEMENTWISE.values(), _read_elementwise),
 }  # fmt: skip

@@ -10,7 +10,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import onnx
 import onnxruntime as ort
@@ -60,16 +60,15 @@ def session_options(level: int, model: onnx.ModelProto | None = None) -> ort.Ses
     options.log_severity_level = 4
     levels = ort.GraphOptimizationLevel
     options.graph_optimization_level = levels.ORT_ENABLE_BASIC if level <= 0 else levels.ORT_ENABLE_ALL
-    if model is not None and any(t == TensorProto.FLOAT8E4M3FN for t in _kinds(model)):
+    if model is None:
+        return options
+    kinds = [c.data_type for c in model.graph.initializer]
+    kinds += [v.type.tensor_type.elem_type for v in model.graph.value_info]
+    if TensorProto.FLOAT8E4M3FN in kinds:
         options.graph_optimization_level = levels.ORT_ENABLE_BASIC
-    elif level > 0 and model is not None and not any("Conv" in node.op_type for node in model.graph.node):
+    elif level > 0 and not any("Conv" in node.op_type for node in model.graph.node):
         options.graph_optimization_level = levels.ORT_ENABLE_EXTENDED
     return options
-
-
-def _kinds(model: onnx.ModelProto) -> Iterator[int]:
-    yield from (c.data_type for c in model.graph.initializer)
-    yield from (v.type.tensor_type.elem_type for v in model.graph.value_info)
 
 
 def optimized(data: bytes, options: ort.SessionOptions) -> onnx.ModelProto:

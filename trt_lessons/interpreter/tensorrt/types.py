@@ -10,10 +10,8 @@ from onnx import TensorProto
 
 from .enums import DataType
 
-float32, float16, bfloat16, int8, int32, int64 = (
-    DataType[n] for n in ("FLOAT", "HALF", "BF16", "INT8", "INT32", "INT64")
-)
-bool, uint8, fp8, int4 = (DataType[n] for n in ("BOOL", "UINT8", "FP8", "INT4"))
+float32, float16, bfloat16, fp8, bool = DataType.FLOAT, DataType.HALF, DataType.BF16, DataType.FP8, DataType.BOOL
+int4, int8, int32, int64, uint8 = DataType.INT4, DataType.INT8, DataType.INT32, DataType.INT64, DataType.UINT8
 __all__ = ["Dims", "Permutation", "Weights", "nptype", "volume"]
 __all__ += ["bfloat16", "bool", "float16", "float32", "fp8", "int4", "int8", "int32", "int64", "uint8"]
 
