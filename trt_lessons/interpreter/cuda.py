@@ -53,7 +53,7 @@ def get_driver_version() -> int:
 _CONTEXT = 1  # the primary context's handle; there is no other
 _threads = threading.local()
 _NEEDS_CONTEXT = ("cuMemcpy", "cuMemset", "cuMemAlloc", "cuMemHostAlloc", "cuMemGetInfo", "cuStreamCreate",
-                  "cuEventCreate", "cuCtxGetDevice", "cuCtxSynchronize")  # fmt: skip
+                  "cuEventCreate", "cuCtxGetDevice", "cuCtxSynchronize", "cuCtxPopCurrent")  # fmt: skip
 
 
 def _stack() -> list[int]:
@@ -68,13 +68,6 @@ def _need_context(call: str) -> None:
         words = "no context is current in this thread; push the main thread's first: "
         words += "cuda.Device(0).retain_primary_context().push(), and cuda.Context.pop() at the end"
         raise _device.error(call, "cudaErrorDeviceUninitialized", words)
-
-
-def _pop() -> None:
-    if not _stack():
-        words = "no context is current in this thread"
-        raise _device.error("cuCtxPopCurrent", "cudaErrorDeviceUninitialized", words)
-    _stack().pop()
 
 
 def _number(number: int) -> int:
@@ -124,7 +117,7 @@ _CALLS: dict[str, Callable] = {
     "cuDeviceGetAttribute": _attribute,
     "cuDevicePrimaryCtxRetain": lambda number: _CONTEXT,
     "cuCtxPushCurrent": lambda context: _stack().append(context),
-    "cuCtxPopCurrent": _pop,
+    "cuCtxPopCurrent": lambda: _stack().pop(),
     "cuCtxGetCurrent": lambda: _stack()[-1] if _stack() else 0,
     "cuCtxGetDevice": lambda: 0,
     "cuCtxSynchronize": lambda: _device.synchronize(None, "cuCtxSynchronize"),

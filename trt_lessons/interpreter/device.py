@@ -359,15 +359,11 @@ def _run(queue: Queue, until: float = float("inf")) -> None:
             queue.items.clear()
             if isinstance(cause, Error):
                 raise
-            raise _worker_error(cause) from cause
+            made = LogicError(f"the work on a stream failed: {type(cause).__name__}: {cause}")
+            made.code = "cudaErrorLaunchFailure"
+            raise made from cause
         finally:
             _running -= 1
-
-
-def _worker_error(cause: Exception) -> LogicError:
-    made = LogicError(f"the work on a stream failed: {type(cause).__name__}: {cause}")
-    made.code = "cudaErrorLaunchFailure"
-    return made
 
 
 def _drain_all() -> None:

@@ -145,11 +145,11 @@ class ICudaEngine(Reporter):
         if key not in self._shapes_seen:
             found = P.concrete(self._light, inputs)
             outputs = [n for n, t in self._io.items() if t["mode"] == "OUTPUT"]
-            if any(None in found.get(n, (None,)) and n not in self._bounds for n in outputs):
+            if any(-1 in found.get(n, (-1,)) and n not in self._bounds for n in outputs):
                 zeros = {n: np.zeros(s, _numpy(self._io[n])) for n, s in inputs.items()}
                 arrays = self._session.run(outputs, zeros)
                 found |= {n: a.shape for n, a in zip(outputs, arrays, strict=True) if n not in self._bounds}
-            self._shapes_seen[key] = {n: tuple(-1 if d is None else d for d in found.get(n, ())) for n in outputs}
+            self._shapes_seen[key] = {n: found.get(n, ()) for n in outputs}
         return self._shapes_seen[key]
 
 

@@ -72,11 +72,7 @@ class ILayer:
         """What kind of layer it is."""
         return self._type
 
-    @property
-    def num_inputs(self) -> int:
-        """Number of input tensors (weights are not tensors)."""
-        return len(self._tensors())
-
+    num_inputs = property(lambda self: len(self._tensors()))  # weights are not tensors
     num_outputs = property(lambda self: len(self._outputs))
 
     def _tensors(self) -> list[ITensor]:

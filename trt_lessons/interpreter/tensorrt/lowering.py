@@ -110,19 +110,14 @@ class Lowering:
         model, reason = self.model([], light=True), ""
         for check in (True, False) if strict else ():
             try:
-                self._remember(infer_shapes(model, check_type=check, strict_mode=True, data_prop=True))
+                self.types = inferred(model, check_type=check, strict_mode=True)
                 if check or any(k.dtype == E.DataType.BF16 for k in self.types.values()):
                     return
             except InferenceError as problem:
                 reason = reason or _first_reason(str(problem))
-        self._remember(infer_shapes(model, data_prop=True))
+        self.types = inferred(model)
         if strict:
             raise NetworkError(reason)
-
-    def _remember(self, model: onnx.ModelProto) -> None:
-        graph = model.graph
-        self.types = {c.name: Known(FROM_ONNX.get(c.data_type), Dims(c.dims)) for c in self.constants()}
-        self.types |= {v.name: known_of(v) for v in [*graph.input, *graph.value_info]}
 
 
 def _first_reason(text: str) -> str:
@@ -153,6 +148,13 @@ def known_of(info: onnx.ValueInfoProto) -> Known:
         return Known(FROM_ONNX.get(kind.elem_type), None)
     shape = Dims(d.dim_value if d.HasField("dim_value") else -1 for d in kind.shape.dim)
     return Known(FROM_ONNX.get(kind.elem_type), shape)
+
+
+def inferred(model: onnx.ModelProto, **options: bool) -> dict[str, Known]:
+    """Type and shape of all values, by onnx's shape inference."""
+    graph = infer_shapes(model, data_prop=True, **options).graph
+    constants = {c.name: Known(FROM_ONNX.get(c.data_type), Dims(c.dims)) for c in graph.initializer}
+    return constants | {v.name: known_of(v) for v in [*graph.input, *graph.value_info, *graph.output]}
 
 
 class Emit:
@@ -392,17 +394,14 @@ def _shuffle(layer: ILayer, e: Emit) -> None:
     if len(layer._inputs) > 1:
         steps.append(("Reshape", [_as_int64(layer._inputs[1], e)], {}))
     elif "reshape_dims" in v:
-        _check_volume(e.known(x).shape, v["reshape_dims"])
+        shape, wanted = e.known(x).shape, v["reshape_dims"]
+        if -1 not in shape and not {0, -1} & set(wanted) and volume(shape) != volume(wanted):
+            raise NetworkError(f"reshape changes volume. Reshaping {list(shape)} to {list(wanted)}.")
         zero = {} if v.get("zero_is_placeholder", True) else {"allowzero": 1}
         steps.append(("Reshape", [e.ints(v["reshape_dims"], "shape")], zero))
     if "second_transpose" in v:
         steps.append(("Transpose", [], {"perm": list(v["second_transpose"])}))
     e.chain(x, steps)
-
-
-def _check_volume(shape: Dims, wanted: Dims) -> None:
-    if -1 not in shape and not {0, -1} & set(wanted) and volume(shape) != volume(wanted):
-        raise NetworkError(f"reshape changes volume. Reshaping {list(shape)} to {list(wanted)}.")
 
 
 def _as_int64(x: ITensor | str, e: Emit) -> str:

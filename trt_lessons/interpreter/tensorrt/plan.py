@@ -16,8 +16,8 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper
 
-from .lowering import lighter
-from .types import FROM_ONNX
+from .lowering import inferred, lighter
+from .types import FROM_ONNX, Dims
 
 MAGIC = b"TRTL-INTERP"
 FORMAT = 1
@@ -50,7 +50,7 @@ def unpack(plan: bytes) -> tuple[dict, bytes]:
     return json.loads(plan[start : start + size]), plan[start + size : -_DIGEST]
 
 
-def session_options(level: int, model: onnx.ModelProto | None = None) -> ort.SessionOptions:
+def session_options(level: int, model: onnx.ModelProto) -> ort.SessionOptions:
     """Options for a builder optimization level: 0 fuses least; FP8 graphs run at the basic level only.
 
     The highest level rearranges images for convolutions. Without one it gains nothing, and onnxruntime 1.31 ends
@@ -60,8 +60,6 @@ def session_options(level: int, model: onnx.ModelProto | None = None) -> ort.Ses
     options.log_severity_level = 4
     levels = ort.GraphOptimizationLevel
     options.graph_optimization_level = levels.ORT_ENABLE_BASIC if level <= 0 else levels.ORT_ENABLE_ALL
-    if model is None:
-        return options
     kinds = [c.data_type for c in model.graph.initializer]
     kinds += [v.type.tensor_type.elem_type for v in model.graph.value_info]
     if TensorProto.FLOAT8E4M3FN in kinds:
@@ -162,8 +160,8 @@ def light_model(full: onnx.ModelProto) -> onnx.ModelProto:
     return light
 
 
-def concrete(light: onnx.ModelProto, shapes: dict[str, Iterable[int]]) -> dict[str, tuple[int | None, ...]]:
-    """Shapes of all values for given input shapes, by onnx's shape inference; None for a size that stays open."""
+def concrete(light: onnx.ModelProto, shapes: dict[str, Iterable[int]]) -> dict[str, Dims]:
+    """Shapes of all values for given input shapes; -1 for a size that stays open."""
     model = onnx.ModelProto()
     model.CopyFrom(light)
     for info in model.graph.input:
@@ -173,12 +171,7 @@ def concrete(light: onnx.ModelProto, shapes: dict[str, Iterable[int]]) -> dict[s
     del model.graph.value_info[:]
     for info in model.graph.output:
         info.type.tensor_type.ClearField("shape")
-    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
-    return {
-        v.name: tuple(d.dim_value if d.HasField("dim_value") else None for d in v.type.tensor_type.shape.dim)
-        for v in [*inferred.input, *inferred.value_info, *inferred.output]
-        if v.type.tensor_type.HasField("shape")
-    }
+    return {name: known.shape for name, known in inferred(model).items() if known.shape is not None}
 
 
 def activation_peak(model: onnx.ModelProto, shapes: dict, kinds: dict[str, int]) -> int:
@@ -190,7 +183,7 @@ def activation_peak(model: onnx.ModelProto, shapes: dict, kinds: dict[str, int])
     peak = 0
     for i, node in enumerate(nodes):
         for name in node.output:
-            if name and name not in outside and None not in shapes.get(name, (None,)):
+            if name and name not in outside and -1 not in shapes.get(name, (-1,)):
                 kind = FROM_ONNX.get(kinds.get(name, TensorProto.FLOAT))
                 alive[name] = int(math.prod(shapes[name]) * (kind.itemsize if kind else 4))
         peak = max(peak, sum(alive.values()))

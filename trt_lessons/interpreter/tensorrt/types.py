@@ -75,8 +75,6 @@ class UnknownDims(Dims):
     def __repr__(self) -> str:
         return "(0)"
 
-    __str__ = __repr__
-
 
 class Permutation(Dims):
     """An order of axes, for a shuffle layer."""
