@@ -97,6 +97,11 @@ class Context(_OnDriver):
         """Make it current in this thread."""
         self._driver.do("cuCtxPushCurrent", self._handle)
 
+    def detach(self) -> None:
+        """Take it off this thread's stack if it is current; the primary context lives as long as the process."""
+        if self.get_current() == self:
+            self.pop()
+
     @classmethod
     def pop(cls) -> None:
         """Take the current context off this thread's stack."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
 import sys
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -176,3 +178,41 @@ def test_no_machine_in_the_tree() -> None:
 def test_ci_runs_what_developers_run() -> None:
     run = ROOT / ".ci" / "run"
     assert "make test" in run.read_text() and os.access(run, os.X_OK)
+
+
+def code_lines(path: Path) -> int:
+    """Lines that hold code: not the blank ones, not those with a comment only, not the docstrings."""
+    with tokenize.open(path) as file:
+        tree = ast.parse(file.read())
+    with path.open("rb") as file:
+        tokens = [t for t in tokenize.tokenize(file.readline) if t.type not in NO_CODE]
+    counted = {line for t in tokens for line in range(t.start[0], t.end[0] + 1)}
+    for node in ast.walk(tree):
+        documented = isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
+        if documented and ast.get_docstring(node, clean=False) is not None:
+            counted -= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+    return len(counted)
+
+
+NO_CODE = {tokenize.ENCODING, tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
+NO_CODE |= {tokenize.ENDMARKER}
+
+
+def test_how_lines_are_counted(tmp_path: Path) -> None:
+    text = (
+        '"""Words.\n\nMore."""\n\n# a remark\nx = [\n    1,  # one\n]\n\n\ndef f():\n    """Words."""\n    return x\n'
+    )
+    (tmp_path / "some.py").write_text(text)
+    assert code_lines(tmp_path / "some.py") == 5
+
+
+def test_the_interpreter_is_small() -> None:
+    """Under 2,500 lines of code, counted as `code_lines` does, in all of the room together."""
+    files = sorted((ROOT / "trt_lessons" / "interpreter").rglob("*.py"))
+    sizes = {str(path.relative_to(ROOT)): code_lines(path) for path in files}
+    assert len(files) > 10 and sum(sizes.values()) < 2500, sizes
+
+
+def test_each_file_of_the_interpreter_says_what_it_is() -> None:
+    for path in (ROOT / "trt_lessons" / "interpreter").rglob("*.py"):
+        assert ast.get_docstring(ast.parse(path.read_text())), path

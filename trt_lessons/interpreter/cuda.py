@@ -29,9 +29,12 @@ from ..cuda_names import (  # noqa: F401 - PyCUDA's names
 from . import device as _device
 
 # The attributes that the lessons ask for, with CUDA's numbers.
-_ATTRIBUTES = {"WARP_SIZE": 10, "MULTIPROCESSOR_COUNT": 16}
-_ATTRIBUTES |= {"COMPUTE_CAPABILITY_MAJOR": 75, "COMPUTE_CAPABILITY_MINOR": 76}
-device_attribute = enum.IntEnum("device_attribute", _ATTRIBUTES)
+device_attribute = enum.IntEnum("device_attribute", {
+    "MAX_THREADS_PER_BLOCK": 1, "WARP_SIZE": 10, "CLOCK_RATE": 13, "MULTIPROCESSOR_COUNT": 16, "INTEGRATED": 18,
+    "CAN_MAP_HOST_MEMORY": 19, "CONCURRENT_KERNELS": 31, "MEMORY_CLOCK_RATE": 36, "GLOBAL_MEMORY_BUS_WIDTH": 37,
+    "L2_CACHE_SIZE": 38, "ASYNC_ENGINE_COUNT": 40, "UNIFIED_ADDRESSING": 41, "COMPUTE_CAPABILITY_MAJOR": 75,
+    "COMPUTE_CAPABILITY_MINOR": 76,
+})  # fmt: skip
 
 
 def init(flags: int = 0) -> None:

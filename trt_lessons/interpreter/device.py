@@ -234,8 +234,7 @@ def view(address: int, nbytes: int, call: str = "cuMemcpy") -> np.ndarray:
     LogicError, with the cause in words, where that is not all inside one live allocation.
     """
     with lock:
-        if _dropped:
-            reap()
+        reap()
         block = _block_at(address) if address >= FIRST_ADDRESS else None
         if block is not None:
             start = address - block.address
@@ -294,8 +293,7 @@ def queue_of(handle: int, call: str = "cuStream") -> Queue:
 def enqueue(stream_handle: int, work: Work, call: str = "enqueue") -> None:
     """Append `work` to a stream. It runs when something waits for it; in a capture it is recorded."""
     with lock:
-        if _dropped:
-            reap()
+        reap()
         queue = queue_of(stream_handle, call)
         if queue.capture is not None:
             queue.capture.add(queue, work, call)
@@ -464,10 +462,8 @@ def elapsed_ms(start: EventState, end: EventState, call: str = "cuEventElapsedTi
             raise error(call, "cudaErrorInvalidResourceHandle", "an event was made with event_flags.DISABLE_TIMING")
         if event.mark is None:
             raise error(call, "cudaErrorInvalidResourceHandle", "an event was never recorded")
-    for event in (start, end):
-        if event.mark.clock is None:
-            words = "the stream has not reached the event yet; call its synchronize() first"
-            raise error(call, "cudaErrorNotReady", words)
+    if None in (start.mark.clock, end.mark.clock):
+        raise error(call, "cudaErrorNotReady", "the stream has not reached the event yet; call its synchronize() first")
     return (end.mark.clock - start.mark.clock) * 1e3
 
 
@@ -524,7 +520,7 @@ class Capture:
 
 
 def _captures() -> list[Capture]:
-    return list({id(q.capture): q.capture for q in _queues.values() if q.capture is not None}.values())
+    return list(dict.fromkeys(q.capture for q in _queues.values() if q.capture is not None))
 
 
 def forbid_while_capturing(call: str) -> None:
@@ -557,8 +553,7 @@ def begin_capture(handle: int, mode: str, call: str = "cudaStreamBeginCapture") 
             raise error(call, "cudaErrorStreamCaptureUnsupported", "the default stream cannot be captured")
         if queue.capture is not None:
             raise error(call, "cudaErrorIllegalState", "this stream is being captured already")
-        queue.capture = Capture(queue, mode)
-        queue.capture.queues.add(queue)
+        queue.capture = Capture(queue, mode, queues={queue})
 
 
 def end_capture(handle: int, call: str = "cudaStreamEndCapture") -> Graph:

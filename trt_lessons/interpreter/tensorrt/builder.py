@@ -50,8 +50,8 @@ class ITimingCache:
 
     _MAGIC = b"TRTL-TIMING"
 
-    def __init__(self, data: bytes = b"") -> None:
-        self._usable = True
+    def __init__(self, data: bytes = b"", usable: bool = True) -> None:
+        self._usable = usable
         self._seen: set[str] = set(json.loads(bytes(data)[len(self._MAGIC) :])) if data else set()
 
     def serialize(self) -> IHostMemory:
@@ -124,9 +124,7 @@ class IBuilderConfig(Flags, Reporter):
             return ITimingCache(data)
         self._fail(SERIALIZATION, "createTimingCache", "Magic tag does not match")
         self._say(E.Severity.ERROR, "The timing cache will not be used!")
-        cache = ITimingCache()
-        cache._usable = False
-        return cache
+        return ITimingCache(usable=False)
 
     def set_timing_cache(self, cache: ITimingCache, ignore_mismatch: bool) -> bool:
         """Use a cache in the next build; False for one made from other bytes."""
@@ -170,16 +168,15 @@ class Builder(Reporter):
         """The plan, or None and the reason in the log."""
         problem = self._problem(network, config)
         if problem:
-            self._fail(*problem)
-            return None
+            return self._fail(*problem)
         try:
             plan = self._build(network, config)
         except _Stopped:
             self._say(E.Severity.WARNING, "IBuilder::buildSerializedNetwork: the progress monitor stopped the build")
             return None
         except Exception as error:  # onnxruntime's errors have no common base class in its public API
-            self._fail(INTERNAL, "IBuilder::buildSerializedNetwork", f"onnxruntime cannot run this network: {error}")
-            return None
+            told = f"onnxruntime cannot run this network: {error}"
+            return self._fail(INTERNAL, "IBuilder::buildSerializedNetwork", told)
         self._say(E.Severity.INFO, f"the interpreter packed a plan of {len(plan)} bytes; {P.ENGINE} will compute it")
         return IHostMemory(plan)
 

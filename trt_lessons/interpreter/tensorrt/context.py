@@ -183,7 +183,7 @@ class IExecutionContext(Reporter):
         options = P.session_options(self.engine._facts["level"], self.engine._model)
         options.enable_profiling = True
         options.profile_file_prefix = os.path.join(tempfile.mkdtemp(), "profile")
-        return ort.InferenceSession(self.engine._model.SerializeToString(), options, providers=P.PROVIDERS)
+        return P.session(self.engine._model.SerializeToString(), options)
 
     def _profile_done(self, session: ort.InferenceSession) -> None:
         path = session.end_profiling()

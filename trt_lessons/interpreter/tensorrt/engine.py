@@ -33,8 +33,7 @@ class Runtime(Reporter):
             facts, model = P.unpack(bytes(serialized_engine))
             return ICudaEngine(self, facts, model)
         except P.PlanError as problem:
-            self._fail(SERIALIZATION, "IRuntime::deserializeCudaEngine", str(problem))
-            return None
+            return self._fail(SERIALIZATION, "IRuntime::deserializeCudaEngine", str(problem))
 
 
 class ICudaEngine(Reporter):
@@ -53,7 +52,7 @@ class ICudaEngine(Reporter):
         self._session: ort.InferenceSession | None = None
         if not self._missing:
             options = P.session_options(self._facts["level"], model)
-            self._session = ort.InferenceSession(data or model.SerializeToString(), options, providers=P.PROVIDERS)
+            self._session = P.session(data or model.SerializeToString(), options)
         self._bounds = _data_dependent(model)
 
     name = property(lambda self: self._facts["name"])

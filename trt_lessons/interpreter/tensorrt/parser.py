@@ -156,10 +156,9 @@ class OnnxParser(Flags):
         proto = constants[name]
         values = {"shape": Dims(proto.dims), "weights": _array(proto), "proto": proto, "from_onnx": True}
         layer = self._network._add("CONSTANT", [], values)
-        layer._name = name
-        known[name] = layer._outputs[0]
-        known[name].name = name
-        return known[name]
+        known[name] = tensor = layer._outputs[0]
+        layer._name = tensor.name = name
+        return tensor
 
     def _node(self, node: NodeProto, known: dict, constants: dict) -> None:
         inputs: list = []
@@ -178,10 +177,9 @@ class OnnxParser(Flags):
         layer._name = node.name or f"node_of_{node.output[0]}"
         layer.metadata = f"[ONNX Layer: {layer._name}]"
         layer._node = _with_windows(node, layer._values)
-        for i, name in enumerate(node.output):
+        for name, tensor in zip(node.output, layer._outputs, strict=False):
             if name:
-                known[name] = layer._outputs[i]
-                known[name].name = name
+                tensor.name, known[name] = name, tensor
 
 
 _EXOTIC = (TensorProto.BFLOAT16, TensorProto.FLOAT8E4M3FN, TensorProto.INT4)

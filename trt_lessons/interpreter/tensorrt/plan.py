@@ -22,7 +22,6 @@ from .types import FROM_ONNX, Dims
 MAGIC = b"TRTL-INTERP"
 FORMAT = 1
 ENGINE = f"onnxruntime {ort.__version__} (interpreter)"
-PROVIDERS = ["CPUExecutionProvider"]
 _DIGEST = 32
 
 
@@ -69,18 +68,23 @@ def session_options(level: int, model: onnx.ModelProto) -> ort.SessionOptions:
     return options
 
 
+def session(data: bytes, options: ort.SessionOptions) -> ort.InferenceSession:
+    """onnxruntime's session on the CPU."""
+    return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
 def optimized(data: bytes, options: ort.SessionOptions) -> onnx.ModelProto:
     """The graph as onnxruntime fuses it (without the layouts that only this CPU has)."""
     if options.graph_optimization_level == ort.GraphOptimizationLevel.ORT_ENABLE_ALL:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     with tempfile.TemporaryDirectory() as folder:
         options.optimized_model_filepath = os.path.join(folder, "fused.onnx")
-        ort.InferenceSession(data, options, providers=PROVIDERS)
+        session(data, options)
         return onnx.load(options.optimized_model_filepath)
 
 
-_NAMES = {"FLOAT": "FP32", "HALF": "FP16", "BF16": "BF16", "INT8": "Int8", "FP8": "FP8", "INT32": "Int32",
-          "INT64": "Int64", "BOOL": "Bool", "UINT8": "UInt8", "INT4": "Int4"}  # fmt: skip
+_NAMES = {"FLOAT": "FP32", "FLOAT16": "FP16", "BFLOAT16": "BF16", "INT8": "Int8", "FLOAT8E4M3FN": "FP8",
+          "INT32": "Int32", "INT64": "Int64", "BOOL": "Bool", "UINT8": "UInt8", "INT4": "Int4"}  # fmt: skip
 _COMPUTE = ("Conv", "MatMul", "Gemm")
 
 
@@ -97,9 +101,8 @@ def engine_layers(
 
     def tensor(name: str) -> dict:
         name = rounding.get(name, name).removesuffix("/unrounded")
-        kind = FROM_ONNX.get(kinds.get(name, 0))
-        kind_name = _NAMES[kind.name] if kind else "unknown"
-        return {"Name": name, "Dimensions": shapes.get(name), "Format": "LINEAR", "Datatype": kind_name}
+        told = {"Name": name, "Dimensions": shapes.get(name), "Format": "LINEAR"}
+        return told | {"Datatype": _type_name(kinds.get(name))}
 
     rows = []
     for i, node in enumerate(fused.graph.node):
@@ -138,15 +141,17 @@ def _precision(node: onnx.NodeProto, kinds: dict[str, int], producers: dict) -> 
     if node.op_type.startswith("QLinear") or "Integer" in node.op_type:
         return "Int8"
     sources = [producers.get(n) for n in node.input[:2]]
-    if any(op in node.op_type for op in _COMPUTE) and all(
-        s is not None and s.op_type == "DequantizeLinear" for s in sources
-    ):
+    from_8_bits = all(s is not None and s.op_type == "DequantizeLinear" for s in sources)
+    if from_8_bits and any(op in node.op_type for op in _COMPUTE):
         told = [kinds.get(n) for source in sources for n in (source.input[0], *source.input[2:])]
-        kind = FROM_ONNX.get(next((k for k in told if k), 0))
-    else:
-        name = next((n for n in node.output if n), "").removesuffix("/unrounded")
-        kind = FROM_ONNX.get(kinds.get(name, 0))
-    return _NAMES[kind.name] if kind else "unknown"
+        return _type_name(next((k for k in told if k), None))
+    name = next((n for n in node.output if n), "").removesuffix("/unrounded")
+    return _type_name(kinds.get(name))
+
+
+def _type_name(number: int | None) -> str:
+    """An ONNX element type as TensorRT's inspector writes it."""
+    return _NAMES.get(TensorProto.DataType.Name(number or 0), "unknown")
 
 
 def light_model(full: onnx.ModelProto) -> onnx.ModelProto:
