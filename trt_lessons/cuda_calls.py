@@ -18,7 +18,7 @@ from .cuda_names import LogicError
 
 @dataclass(frozen=True)
 class Driver:
-    """How to call a driver. Host memory is handed to `do` as an array of bytes, device memory as its address."""
+    """How to call a driver. Host memory is handed to `do` as an array, device memory as its address."""
 
     do: Callable[..., Any]  # do(call, *arguments): the call's value, or its error is raised
     ready: Callable[[str, Any], bool]  # ready(call, handle): asks a stream or an event whether it is done
@@ -268,8 +268,8 @@ def device_address(memory: Any, what: str) -> int:
     return int(memory)
 
 
-def host_bytes(array: Any, writable: bool) -> np.ndarray:
-    """The bytes of a contiguous buffer in host memory, without a copy."""
+def host_array(array: Any, writable: bool) -> np.ndarray:
+    """A contiguous buffer in host memory as an array over the same bytes; errors in words for anything else."""
     try:
         memory = memoryview(array)
     except TypeError:
@@ -278,9 +278,7 @@ def host_bytes(array: Any, writable: bool) -> np.ndarray:
         raise ValueError("buffer source array is read-only")
     if not memory.contiguous:
         raise ValueError("ndarray is not contiguous")
-    if isinstance(array, np.ndarray):
-        return array.ravel(order="K").view(np.uint8) if array.size else np.empty(0, np.uint8)
-    return np.frombuffer(memory.cast("B"), np.uint8)
+    return array if isinstance(array, np.ndarray) else np.frombuffer(memory.cast("B"), np.uint8)
 
 
 _KINDS = (Device, Context, Stream, Event, DeviceAllocation, PagelockedHostAllocation)
@@ -336,13 +334,13 @@ class Cuda:
 
     def memcpy_htod(self, dest: Any, src: Any) -> None:
         """Copy from host to device; returns when it is done."""
-        address, source = device_address(dest, "dest"), host_bytes(src, writable=False)
-        self._driver.do("cuMemcpyHtoD", address, source, source.size)
+        address, source = device_address(dest, "dest"), host_array(src, writable=False)
+        self._driver.do("cuMemcpyHtoD", address, source, source.nbytes)
 
     def memcpy_dtoh(self, dest: Any, src: Any) -> None:
         """Copy from device to host; returns when it is done."""
-        address, target = device_address(src, "src"), host_bytes(dest, writable=True)
-        self._driver.do("cuMemcpyDtoH", target, address, target.size)
+        address, target = device_address(src, "src"), host_array(dest, writable=True)
+        self._driver.do("cuMemcpyDtoH", target, address, target.nbytes)
 
     def memcpy_dtod(self, dest: Any, src: Any, size: int) -> None:
         """Copy `size` bytes inside device memory."""
@@ -350,13 +348,13 @@ class Cuda:
 
     def memcpy_htod_async(self, dest: Any, src: Any, stream: Stream | None = None) -> None:
         """Enqueue a copy from host to device; truly asynchronous from page-locked memory only."""
-        address, source = device_address(dest, "dest"), host_bytes(src, writable=False)
-        self._driver.do("cuMemcpyHtoDAsync", address, source, source.size, stream_of(stream))
+        address, source = device_address(dest, "dest"), host_array(src, writable=False)
+        self._driver.do("cuMemcpyHtoDAsync", address, source, source.nbytes, stream_of(stream))
 
     def memcpy_dtoh_async(self, dest: Any, src: Any, stream: Stream | None = None) -> None:
         """Enqueue a copy from device to host; truly asynchronous into page-locked memory only."""
-        address, target = device_address(src, "src"), host_bytes(dest, writable=True)
-        self._driver.do("cuMemcpyDtoHAsync", target, address, target.size, stream_of(stream))
+        address, target = device_address(src, "src"), host_array(dest, writable=True)
+        self._driver.do("cuMemcpyDtoHAsync", target, address, target.nbytes, stream_of(stream))
 
     def memcpy_dtod_async(self, dest: Any, src: Any, size: int, stream: Stream | None = None) -> None:
         """Enqueue a copy of `size` bytes inside device memory."""
@@ -373,7 +371,7 @@ class Cuda:
 
     def to_device(self, buffer: Any) -> DeviceAllocation:
         """Allocate device memory for a host array and copy it there."""
-        allocation = self.mem_alloc(host_bytes(buffer, writable=False).size)
+        allocation = self.mem_alloc(host_array(buffer, writable=False).nbytes)
         self.memcpy_htod(allocation, buffer)
         return allocation
 

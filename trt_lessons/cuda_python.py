@@ -88,7 +88,7 @@ def _raise(call: str, code: Any) -> None:
 
 def _do(call: str, *arguments: Any) -> Any:
     """Call the driver; its value (or None, or a tuple of several), or the exception for its error."""
-    plain = (a.ctypes.data if isinstance(a, np.ndarray) else a for a in arguments)
+    plain = [a.ctypes.data if isinstance(a, np.ndarray) else a for a in arguments]
     code, *values = getattr(_driver(), call)(*plain)
     if code:
         _raise(call, code)

@@ -96,7 +96,9 @@ def _copy_or_set(call: str, into: Any, source: Any, size: int, *stream: int) -> 
     """cuMemcpy... and cuMemset...: host memory is an array; with a stream, what can be checked is checked at once."""
 
     def place(memory: Any) -> np.ndarray:
-        return memory if isinstance(memory, np.ndarray) else _device.view(memory, size, call)
+        if isinstance(memory, np.ndarray):
+            return memory.ravel(order="K").view(np.uint8) if memory.size else np.empty(0, np.uint8)
+        return _device.view(memory, size, call)
 
     def value() -> Any:
         return place(source) if call.startswith("cuMemcpy") else source

@@ -87,10 +87,6 @@ class Lowering:
                 visit(layer)
         self.order = list(order)
 
-    def nodes(self) -> list[NodeProto]:
-        """All nodes, each behind those it needs."""
-        return [node for i in self.order if i in self.parts for node in self.parts[i].nodes]
-
     def constants(self) -> list[TensorProto]:
         """All constants the nodes use."""
         own = [c for part in self.parts.values() for c in part.constants]
@@ -102,7 +98,8 @@ class Lowering:
         if light:
             constants, large = lighter(constants)
             inputs += large
-        graph = helper.make_graph(self.nodes(), self.network.name or "network", inputs, list(outputs), constants)
+        nodes = [node for i in self.order if i in self.parts for node in self.parts[i].nodes]  # behind those they need
+        graph = helper.make_graph(nodes, self.network.name or "network", inputs, list(outputs), constants)
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=IR_VERSION)
 
     def _infer(self, strict: bool = True) -> None:
@@ -251,11 +248,10 @@ def _weights(layer: ILayer, e: Emit, transposed: bool) -> list:
 
 
 def _conv(layer: ILayer, e: Emit) -> None:
-    v = layer._values
-    transposed = layer._kind == "IDeconvolutionLayer"
-    attrs = _windows(layer) | {"dilations": list(v["dilation_nd"]), "group": v.get("num_groups", 1)}
-    attrs["kernel_shape"] = list(v["kernel_size_nd"])
-    e.node("ConvTranspose" if transposed else "Conv", *_weights(layer, e, transposed), **attrs)
+    v, transposed = layer._values, layer._kind == "IDeconvolutionLayer"
+    attrs = {"dilations": list(v["dilation_nd"]), "group": v.get("num_groups", 1)} | _windows(layer)
+    inputs, op = _weights(layer, e, transposed), "ConvTranspose" if transposed else "Conv"
+    e.node(op, *inputs, kernel_shape=list(v["kernel_size_nd"]), **attrs)
 
 
 def _pool(layer: ILayer, e: Emit) -> None:

@@ -147,9 +147,7 @@ class OnnxParser(Flags):
         kind = info.type.tensor_type
         shape = [d.dim_value if d.HasField("dim_value") else -1 for d in kind.shape.dim]
         tensor = self._network.add_input(info.name, FROM_ONNX[kind.elem_type], shape)
-        for i, d in enumerate(kind.shape.dim):
-            if d.dim_param:
-                tensor._dimension_names[i] = d.dim_param
+        tensor._dimension_names = {i: d.dim_param for i, d in enumerate(kind.shape.dim) if d.dim_param}
         return tensor
 
     def _constant(self, name: str, known: dict, constants: dict) -> ITensor:
