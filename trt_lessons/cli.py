@@ -81,6 +81,7 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
     where.add_argument("--in-place", action="store_true", help="store the outputs in the notebooks")
     where.add_argument("--output", type=Path, metavar="DIR", help="store copies there")
     command.add_argument("--timeout", type=float, default=600, metavar="S", help="seconds a cell (600)")
+    command.add_argument("--gpus", metavar="0,1", help="several GPUs, a notebook at a time on each (default: one GPU)")
     own = command.add_argument_group("lesson 06, your own model")
     own.add_argument("--model", type=Path, metavar="ONNX", help="the model (default: the workbook's digits)")
     own.add_argument("--data", type=Path, metavar="NPZ", help='real inputs, named like the model\'s; "labels" if any')
@@ -180,11 +181,14 @@ def _run(args: argparse.Namespace) -> int:
         cure = "Start it in a clone of the repository, or set TRT_LESSONS_HOME to one."
         raise LessonError(f"There are no lessons in {folder}.", cure=cure)
     before = _own_model(args, paths)
-    failed = 0
-    for path in paths:
+
+    def run(path: Path, gpu: str | None) -> execute.Run:
         save_to = path if args.in_place else (args.output / path.name if args.output else None)
-        done = execute.run_notebook(path, save_to=save_to, timeout=args.timeout, record=args.record)
-        print(f"{'FAIL' if done.error else 'ok  '} {path.stem:<28} {done.seconds:7.1f} s", flush=True)
+        return execute.run_notebook(path, save_to=save_to, timeout=args.timeout, record=args.record, gpu=gpu)
+
+    failed = 0
+    for done in execute.run_each(paths, run, args.gpus.split(",") if args.gpus else ()):
+        print(f"{'FAIL' if done.error else 'ok  '} {done.notebook.stem:<28} {done.seconds:7.1f} s", flush=True)
         if done.error:
             failed += 1
             print(done.error, flush=True)

@@ -292,6 +292,18 @@ def parser_error(error: Any) -> dict[str, str]:
 # --- the engine --------------------------------------------------------------------------------------------
 
 
+def outdated(plan: bytes) -> bytes:
+    """The same plan as if an older version had built it, to show how that is refused. Introduced in lesson 04_4.
+
+    The header's first number of the version is one less (the interpreter's plans: the number of their format).
+    """
+    numbers = bytes(int(n) for n in re.findall(r"\d+", str(backend.trt.__version__))[:3])
+    place = len(INTERPRETER_MAGIC) if is_interpreter() else plan.find(numbers, 0, 64)
+    changed = bytearray(plan)
+    changed[place if place >= 0 else 24] -= 1
+    return bytes(changed)
+
+
 def device_memory(engine: Any, profile: int | None = None) -> int:
     """Bytes of device memory that one execution context of the engine needs for activations.
 

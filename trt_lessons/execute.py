@@ -7,13 +7,16 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Queue
 
 from .errors import LessonError
 from .files import home, probe, write_atomically
+from .provenance import run_id
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -49,10 +52,36 @@ def find_notebook(name: str, folder: Path) -> Path:
     )
 
 
-def run_notebook(path: Path, *, save_to: Path | None = None, timeout: float = 600, record: bool = False) -> Run:
+def run_each(paths: Sequence[Path], run: Callable[[Path, str | None], Run], gpus: Sequence[str] = ()) -> Iterator[Run]:
+    """`run(path, gpu)` of every notebook, in order; with several GPUs one at a time on each, so that none waits.
+
+    gpus: as CUDA_VISIBLE_DEVICES names them, "0"; none: one after another, `gpu` is None. Yields as they end.
+    """
+    if not gpus:
+        yield from (run(path, None) for path in paths)
+        return
+    free: Queue[str] = Queue()
+    for gpu in gpus:
+        free.put(gpu)
+
+    def on_a_free_one(path: Path) -> Run:
+        gpu = free.get()
+        try:
+            return run(path, gpu)
+        finally:
+            free.put(gpu)
+
+    with ThreadPoolExecutor(len(gpus)) as pool:
+        yield from (done.result() for done in as_completed([pool.submit(on_a_free_one, path) for path in paths]))
+
+
+def run_notebook(
+    path: Path, *, save_to: Path | None = None, timeout: float = 600, record: bool = False, gpu: str | None = None
+) -> Run:
     """Execute one notebook in its own folder with this Python; store it, outputs included, in `save_to`.
 
-    timeout: seconds a cell. record: measurements with a name are recorded. At an error nothing is stored.
+    timeout: seconds a cell. record: measurements with a name are recorded. gpu: the only one it may see.
+    At an error nothing is stored.
     """
     import nbformat
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
@@ -66,7 +95,7 @@ def run_notebook(path: Path, *, save_to: Path | None = None, timeout: float = 60
     client.on_cell_execute = lambda cell, cell_index: reached.append(cell_index)
     started, error = time.perf_counter(), ""
     try:
-        client.execute(env=environment(record))
+        client.execute(env=environment(record, gpu))
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as problem:
         error = _explain(notebook.cells[reached[-1]], reached[-1], problem)
     seconds = time.perf_counter() - started
@@ -100,12 +129,14 @@ def client_for(notebook, path: Path, timeout: float):
     )
 
 
-def environment(record: bool = False) -> dict[str, str]:
+def environment(record: bool = False, gpu: str | None = None) -> dict[str, str]:
     """The kernel's environment: this package is found also where it is not installed."""
     found = [str(Path(__file__).resolve().parent.parent), os.environ.get("PYTHONPATH", "")]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, found))}
     if record:
-        env["TRT_LESSONS_RECORD"] = "1"
+        env |= {"TRT_LESSONS_RECORD": "1", "TRT_LESSONS_RUN": run_id()}  # one run, whatever the number of notebooks
+    if gpu is not None:
+        env["CUDA_VISIBLE_DEVICES"] = gpu
     return env
 
 

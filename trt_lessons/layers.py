@@ -59,7 +59,12 @@ class Row:
 
     @property
     def bytes_moved(self) -> int | None:
-        """Bytes read and written as activations (weights not counted); None where a size is not known."""
+        """Bytes read and written as activations (weights not counted); None where a size is not known.
+
+        A NoOp runs no kernel: TensorRT only looks at the same memory in another way.
+        """
+        if self.type == "NoOp":
+            return 0
         sizes = [_nbytes(t) for t in self.inputs + self.outputs]
         return None if None in sizes else sum(sizes)  # type: ignore[arg-type]
 
@@ -268,7 +273,25 @@ def _assign(network: Sequence[dict[str, Any]], found: Sequence[dict[str, Any]]) 
             between = _between(span, order, taken)
             have.update(between)
             taken.update(between)
+    _assign_biases(network, held, taken)
     return [[network[i]["name"] for i in sorted(have)] for have in held]
+
+
+def _assign_biases(network: Sequence[dict[str, Any]], held: list[set[int]], taken: set[int]) -> None:
+    """A constant that is added to (or multiplied with) a result became part of the layer that makes the result.
+
+    TensorRT 8.6 doesn't name the sum at the end of a Gemm: the engine layer of the product has it as its bias.
+    """
+    maker = {tensor: i for i, layer in enumerate(network) for tensor in layer["makes"]}
+    fixed = _fixed(network)
+    for i, layer in enumerate(network):
+        sources = {maker[t] for t in layer["reads"] if t in maker and network[maker[t]]["name"] not in fixed}
+        if i in taken or layer["type"] != "ELEMENTWISE" or len(sources) != 1 or len(layer["reads"]) == 1:
+            continue
+        have = next((have for have in held if sources <= have), None)
+        if have is not None:
+            have.add(i)
+            taken.add(i)
 
 
 def _between(span: tuple[str, str], order: dict[str, int], taken: set[int]) -> set[int]:

@@ -88,7 +88,7 @@ def digits_report(batch: int = 64, level: int = 2) -> tl.build.BuildReport:
 
 def bare_loop(session: tl.Session, images: np.ndarray) -> Callable[[], object]:
     """The same copies and the same enqueue by raw calls, everything prepared beforehand."""
-    context, stream = session.new_context() if tl.compat.version() >= (9, 0) else session.context, cuda.Stream()
+    context, stream = session.new_context() if tl.compat.contexts_share_profiles() else session.context, cuda.Stream()
     host_in, host_out = (
         cuda.pagelocked_empty(images.shape, np.float32),
         cuda.pagelocked_empty((len(images), 10), np.float32),

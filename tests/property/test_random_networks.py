@@ -1,11 +1,12 @@
 """Random chains of layers with random static and dynamic shapes agree with a reference computed alongside.
 
-TRT_LESSONS_EXAMPLES says how many (60 unless set). The same networks every time. On a GPU the same test
+TRT_LESSONS_EXAMPLES says how many (150 unless set). The same networks every time. On a GPU the same test
 drives TensorRT.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import random
@@ -20,10 +21,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 pytestmark = [pytest.mark.gpu] if ON_GPU else []
-EXAMPLES = int(os.environ.get("TRT_LESSONS_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("TRT_LESSONS_EXAMPLES", "150"))
 PHASES = [Phase.generate] if ON_GPU else [Phase.generate, Phase.shrink]  # shrinking on TensorRT takes a build a step
 LARGEST = 200.0  # a layer whose numbers would grow beyond this is left out, so that FP32 stays exact enough
 KEPT: list[np.ndarray] = []
+# Networks that TensorRT 8.6.0 itself computes wrongly: (seed, length) -> what was seen. On a GPU all examples run to
+# their end, and any difference that is not listed here fails the last test, which counts them.
+DIFFERS = {(3, 3): "8.6.0 on an H100: the mean of a softmax behind a select is 0.5085 and 0.4858, and must be 0.5"}
 
 
 class Chain:
@@ -442,9 +446,28 @@ def test_random_network(seed, length):
     for number in range(3 if -1 in given_shape else 1):
         found = run(engine, {"x": arrays[number]})
         for name, (_, references) in wanted.items():
-            close(found[name], references[number], 1e-3, f"{used} on {arrays[number].shape}")
+            what = f"{used} on {arrays[number].shape}"
+            with gathered((seed, length)):
+                close(found[name], references[number], 1e-3, what)
     counted().update(used)
     counted()["examples"] += 1
+
+
+@contextlib.contextmanager
+def gathered(example):
+    """On a GPU a difference is kept for the last test, so that one run shows all of them."""
+    try:
+        yield
+    except AssertionError as difference:
+        if not ON_GPU:
+            raise
+        differences()[example] = str(difference).strip()[:400]
+
+
+@functools.cache
+def differences():
+    """Example -> how it differs from the reference, on a GPU."""
+    return {}
 
 
 def assert_fits(shape, references):
@@ -456,7 +479,10 @@ def assert_fits(shape, references):
 
 def test_every_kind_of_layer_was_tried():
     """The random networks together used every step (with enough examples)."""
-    tell("property", "counts", counts=dict(counted()))
+    new = {example: text for example, text in differences().items() if example not in DIFFERS}
+    tell("property", "counts", counts=dict(counted()), differences={str(k): v for k, v in differences().items()})
+    print(f"{counted()['examples'] - len(differences())} of {counted()['examples']} networks agree with the reference")
+    assert not new, new
     print(dict(counted()))
-    if EXAMPLES >= 60 and counted()["examples"] >= EXAMPLES:
+    if EXAMPLES >= 150 and counted()["examples"] >= EXAMPLES:
         assert set(STEPS) <= set(counted())

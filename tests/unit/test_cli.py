@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from trt_lessons import cli, execute
-from trt_lessons.execute import find_notebook, run_notebook
+from trt_lessons.execute import environment, find_notebook, run_notebook
 
 CHECKS = """
 from trt_lessons.exercises import exercise, right, wrong
@@ -106,6 +106,23 @@ def test_run_to_another_folder(home: Path, capsys) -> None:
     assert cli.main(["run", "91_2", "--output", "out"]) == 0
     assert json.loads((home / "out" / "91_2_other.ipynb").read_text())["cells"][0]["outputs"]
     assert (home / "notebooks" / "91_2_other.ipynb").read_bytes() == before
+
+
+def test_a_notebook_at_a_time_on_each_gpu(home: Path, capsys) -> None:
+    said = "import os, time\ntime.sleep(0.5)\nprint(os.environ['CUDA_VISIBLE_DEVICES'])"
+    for number in (93, 94, 95):
+        (home / "notebooks" / f"{number}_gpu.ipynb").write_text(json.dumps(notebook(said)))
+    assert cli.main(["run", "93", "94", "95", "--gpus", "0,1", "--output", "out"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("ok  ") == 3 and "3 of 3 notebooks ran without an error" in out
+    told = [json.loads((home / "out" / f"{n}_gpu.ipynb").read_text())["cells"][0]["outputs"] for n in (93, 94, 95)]
+    assert sorted({outputs[0]["text"][0] for outputs in told}) == ["0\n", "1\n"]
+
+
+def test_a_recorded_run_has_one_name_in_all_notebooks() -> None:
+    one, two = environment(record=True, gpu="0"), environment(record=True, gpu="1")
+    assert one["TRT_LESSONS_RUN"] == two["TRT_LESSONS_RUN"] and two["CUDA_VISIBLE_DEVICES"] == "1"
+    assert "TRT_LESSONS_RECORD" not in environment() or os.environ.get("TRT_LESSONS_RECORD")
 
 
 def test_outputs_that_cannot_be_stored_are_found_before_the_run(home: Path, capsys) -> None:

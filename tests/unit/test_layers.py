@@ -144,6 +144,24 @@ def test_every_network_layer_is_held_absorbed_or_lost():
     assert "3 lost" in repr(found) and "<table>" in found._repr_html_()
 
 
+def test_the_sum_at_the_end_of_a_gemm_is_the_products_bias():
+    """TensorRT 8.6 parses a Gemm to a product and an unnamed sum, and names the product only."""
+    network = [
+        {"name": "w", "type": "CONSTANT", "reads": [], "makes": ["w"]},
+        {"name": "fc", "type": "MATRIX_MULTIPLY", "reads": ["x", "w"], "makes": ["product"]},
+        {"name": "b", "type": "CONSTANT", "reads": [], "makes": ["b"]},
+        {"name": "shape", "type": "SHUFFLE", "reads": ["b"], "makes": ["b2"]},
+        {"name": "(Unnamed Layer* 4) [ElementWise]", "type": "ELEMENTWISE", "reads": ["product", "b2"], "makes": ["y"]},
+    ]
+    engine = [{"name": "fc"}, {"name": "reshape_after_fc"}]
+    found = layers.fusion(network, engine)
+    assert found.held["fc"] == ["fc", "(Unnamed Layer* 4) [ElementWise]"] and found.lost == []
+    residual = [*network[:4], {**network[4], "reads": ["product", "x2"]}, {"name": "y2", "type": "ACTIVATION"}]
+    source = {"name": "other", "type": "CONVOLUTION", "reads": ["x"], "makes": ["x2"]}
+    found = layers.fusion([source, *residual], [*engine, {"name": "other + y2"}])
+    assert found.lost == ["(Unnamed Layer* 4) [ElementWise]"], "a sum of two results is no bias"
+
+
 def test_types_say_why_a_layer_was_absorbed():
     network = [
         {"name": "w", "type": "CONSTANT", "dtype": "FLOAT"},
@@ -279,6 +297,7 @@ def test_table_shows_counts_and_survives_json():
     table = layers.Table([layers._row(x) for x in compat.normalize_layers(json.loads(INSPECTOR_8, strict=False))], "t")
     assert len(table) == 2 and table[0].bytes_moved == 8 * 1024 * 2 + 8 * 16 * 1024
     assert table[1].bytes_moved is None
+    assert layers.Row("copy", "NoOp", "FP16", [], table[0].inputs).bytes_moved == 0
     assert table.count() == {"FP16": 1, "FP32": 1}
     assert "/conv1/Conv, /relu/Relu" in str(table) and "<table>" in table._repr_html_()
     again = layers.Table.from_dict(json.loads(json.dumps(table.to_dict())))

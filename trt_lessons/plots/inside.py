@@ -37,7 +37,7 @@ def layer_times(
         half, count = half + value, count + 1
         if half >= total / 2:
             break
-    head = f"{count} of {len(found)} layers take half of the time"
+    head = f"{count} of {len(found)} layers {'takes' if count == 1 else 'take'} half of the time"
     return style.finish(
         fig,
         title or head,

@@ -3,6 +3,8 @@
 import tempfile
 from pathlib import Path
 
+import onnx
+
 import trt_lessons as tl
 from trt_lessons.exercises import exercise, right, wrong
 
@@ -76,33 +78,38 @@ def _shows_other_errors(answer, path):
     )  # fmt: skip
 
 
-def _header(*version):
-    return b"ftrt" + bytes(20) + bytes(version) + bytes(40)
+def _kinds():
+    """(bytes, answer, what it is, hint) of each file that `who_made` must know."""
+    node = onnx.helper.make_node("Relu", ["x"], ["y"])
+    ends = [onnx.helper.make_tensor_value_info(name, 1, [2]) for name in "xy"]
+    graph = onnx.helper.make_graph([node], "relu", ends[:1], ends[1:])
+    model = onnx.helper.make_model(graph).SerializeToString()
+    return (
+        (b"ftrt" + bytes(60), "TensorRT", "a plan of TensorRT", 'does it begin with b"ftrt"?'),
+        (
+            b"TRTL-INTERP\x01" + bytes(60),
+            "interpreter",
+            "a plan of the interpreter",
+            'does it begin with b"TRTL-INTERP"?',
+        ),
+        (model, "ONNX", "an ONNX file", "onnx.load_from_string reads it, and it has a node."),
+        (model[: len(model) // 2], "unknown", "half an ONNX file", "reading it raises an error: catch that."),
+        (b"%PDF-1.7 " + bytes(60), "unknown", "a PDF", "what is left when it is none of the three?"),
+        (b"ft", "unknown", "a file of two bytes", "it does not begin with all four letters."),
+        (b"", "unknown", "an empty file", "no bytes are a model without nodes: ask for `graph.node`."),
+    )
 
 
 @exercise("04_4.2")
 def who_made(answer):
-    cases = (
-        (
-            _header(8, 6, 0, 12),
-            "TensorRT 8.6.0",
-            "a plan of 8.6.0",
-            "bytes 24, 25 and 26 are numbers; join them with dots.",
-        ),
-        (_header(10, 16, 1, 7), "TensorRT 10.16.1", "a plan of 10.16.1", "each number is one byte, not one character."),
-        (b"TRTL-INTERP\x01" + bytes(60), "interpreter", "a plan of the interpreter", 'look for b"TRTL-INTERP" first.'),
-        (b"\x08\x08\x12\x07pytorch" + bytes(60), "unknown", "an ONNX file", "without a known beginning it is unknown."),
-        (b"ftrt" + bytes(6), "unknown", "a plan cut after ten bytes", "is there a byte 26 at all? Ask for the length."),
-        (b"", "unknown", "an empty file", "is there a byte at all?"),
-    )
-    for data, wanted, called, hint in cases:
+    for data, wanted, called, hint in _kinds():
         try:
             got = answer(data)
-        except IndexError:
-            return wrong(yours=f"an IndexError for {called}", expected=repr(wanted), hint=hint)
+        except Exception as error:
+            return wrong(yours=f"{type(error).__name__} for {called}", expected=repr(wanted), hint=hint)
         if got != wanted:
             return wrong(yours=f"{got!r} for {called}", expected=repr(wanted), hint=hint)
-    return right("This tells you before loading what TensorRT would tell you after.")
+    return right("Two magic numbers tell most files apart, before anything is loaded.")
 
 
 @exercise("04_4.3")

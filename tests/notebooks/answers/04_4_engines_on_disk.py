@@ -47,25 +47,40 @@ import contextlib
     "04_4.2": {
         "alternative": """
 def who_made(data):
+    import onnx
+    if data[:4] == b"ftrt":
+        return "TensorRT"
     if data[:11] == b"TRTL-INTERP":
         return "interpreter"
-    version = [str(n) for n in data[24:27]]
-    return "TensorRT " + ".".join(version) if data[:4] == b"ftrt" and len(version) == 3 else "unknown"
+    try:
+        onnx.checker.check_model(onnx.load_model_from_string(data))
+    except Exception:
+        return "unknown"
+    return "ONNX"
 """,
         "wrong": [
-            ("def who_made(data):\n    return f'TensorRT {data[24]}.{data[25]}.{data[26]}'", 'b"TRTL-INTERP" first'),
-            (
-                "def who_made(data):\n    return 'TensorRT 8.6.0' if data[:4] == b'ftrt' else 'unknown'",
-                "one byte, not one character",
-            ),
             (
                 "def who_made(data):\n"
-                "    if data[:4] == b'TRTL':\n        return 'interpreter'\n"
-                "    if data[:4] != b'ftrt':\n        return 'unknown'\n"
-                "    return f'TensorRT {data[24]}.{data[25]}.{data[26]}'",
-                "is there a byte 26",
+                "    return {b'ftrt': 'TensorRT', b'TRTL': 'interpreter'}.get(data[:4], 'unknown')",
+                "it has a node",
             ),
-            ("def who_made(data):\n    return data[24:27]", "join them with dots"),
+            (
+                "import onnx\n"
+                "def who_made(data):\n"
+                "    names = {b'ftrt': 'TensorRT', b'TRTL': 'interpreter'}\n"
+                "    return names.get(data[:4]) or (onnx.load_from_string(data) and 'ONNX')",
+                "catch that",
+            ),
+            (
+                "import onnx\n"
+                "def who_made(data):\n"
+                "    names = {b'ftrt': 'TensorRT', b'TRTL': 'interpreter'}\n"
+                "    try:\n"
+                "        return names.get(data[:4]) or (onnx.load_from_string(data) and 'ONNX')\n"
+                "    except Exception:\n        return 'unknown'",
+                "a model without nodes",
+            ),
+            ("def who_made(data):\n    return 'interpreter'", 'does it begin with b"ftrt"'),
         ],
     },
     "04_4.3": {
