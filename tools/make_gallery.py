@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-MACHINE = "nvidia-h200_trt8.6.0"
 MOST_BYTES = 2_000_000
 
 
@@ -236,7 +235,7 @@ ENTRIES = [
 ]
 
 NOT_SHOWN = {
-    "compare": "two machines, and only one is recorded here; `tl.recordings.compare().figure()` draws it",
+    "compare": "two machines, and no lesson is recorded on two here; `tl.recordings.compare().figure()` draws it",
     "digits": "pictures and what the network read, no measurement; see lesson 00",
     "flow_chart": "steps in order, no measurement; see lesson 03",
     "ownership": "who makes which object, no measurement; see lesson 01",
@@ -246,13 +245,28 @@ NOT_SHOWN = {
 }
 
 
-def missing(entry: Entry) -> list[str]:
-    """The recordings this figure needs and the machine does not have, as "lesson: name"."""
+def machine(entry: Entry) -> str | None:
+    """The machine that recorded all that the figure needs, the newest of them; None when there is none."""
     from trt_lessons import recordings
 
-    files = [path for path in recordings.files(entry.lesson) if path.parent.name == MACHINE]
-    there = {name for path in files for name in recordings.load(path).entries}
-    return [f"{entry.lesson}: {name}" for name in entry.names if name not in there]
+    whole = [
+        one
+        for path in recordings.files(entry.lesson)
+        if set(entry.names) <= set((one := recordings.load(path)).entries)
+    ]
+    return max(whole, key=lambda one: one.utc).machine if whole else None
+
+
+def missing(entry: Entry) -> list[str]:
+    """What no machine has recorded for this figure, as "lesson: name"; empty where one machine has all of it."""
+    from trt_lessons import recordings
+
+    if machine(entry):
+        return []
+    there = {name for path in recordings.files(entry.lesson) for name in recordings.load(path).entries}
+    return [f"{entry.lesson}: {name}" for name in entry.names if name not in there] or [
+        f"{entry.lesson}: on one machine"
+    ]
 
 
 def draw(entry: Entry) -> Any:
@@ -267,7 +281,7 @@ def draw(entry: Entry) -> Any:
 
     before, last = entry.source.rsplit("\ntl.plots.", 1) if "\n" in entry.source else ("", entry.source[9:])
     names = {"tl": tl, "recall": recall}
-    with _machine(), contextlib.redirect_stdout(io.StringIO()):
+    with _recorded_by(machine(entry) or ""), contextlib.redirect_stdout(io.StringIO()):
         tl.lesson(entry.lesson)
         exec(before, names)
         figure = eval(f"tl.plots.{last}", names)
@@ -279,10 +293,10 @@ def draw(entry: Entry) -> Any:
 
 
 @contextlib.contextmanager
-def _machine() -> Iterator[None]:
+def _recorded_by(name: str) -> Iterator[None]:
     """Recall this machine's recordings, whatever others there are."""
     old = os.environ.get("TRT_LESSONS_RECORDED_GPU")
-    os.environ["TRT_LESSONS_RECORDED_GPU"] = MACHINE
+    os.environ["TRT_LESSONS_RECORDED_GPU"] = name
     try:
         yield
     finally:
@@ -361,7 +375,7 @@ def main(arguments: list[str] | None = None) -> int:
     waiting = {entry.slug: gone for entry in ENTRIES if (gone := missing(entry))}
     lines = sorted({line for gone in waiting.values() for line in gone})
     if lines:
-        print(f"{len(waiting)} figures miss recordings of {MACHINE}:", *lines, sep="\n  ", file=sys.stderr)
+        print(f"{len(waiting)} figures miss recordings:", *lines, sep="\n  ", file=sys.stderr)
         if not asked.allow_missing:
             print("Record these lessons (trt-lessons record), or add --allow-missing.", file=sys.stderr)
             return 1

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -179,10 +180,11 @@ def clean(notebook: dict) -> dict:
 
 
 def encode(notebook) -> bytes:
-    """A cleaned notebook as bytes, one line of source a line of the file."""
+    """A cleaned notebook as bytes, one line of source a line of the file; this machine's folder of temporary files
+    is called /tmp."""
     from nbformat.v4 import nbjson
 
-    text = nbjson.writes(clean(notebook), indent=1)
+    text = nbjson.writes(clean(notebook), indent=1).replace(f"{tempfile.gettempdir()}/", "/tmp/")
     return (json.dumps(json.loads(text), indent=1, ensure_ascii=False) + "\n").encode()
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -117,6 +118,16 @@ def test_a_notebook_at_a_time_on_each_gpu(home: Path, capsys) -> None:
     assert out.count("ok  ") == 3 and "3 of 3 notebooks ran without an error" in out
     told = [json.loads((home / "out" / f"{n}_gpu.ipynb").read_text())["cells"][0]["outputs"] for n in (93, 94, 95)]
     assert sorted({outputs[0]["text"][0] for outputs in told}) == ["0\n", "1\n"]
+
+
+def test_stored_outputs_name_no_folder_of_this_machine(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "own").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(home / "own"))
+    path = home / "notebooks" / "96_path.ipynb"
+    path.write_text(json.dumps(notebook(f"print('{home}/own/tmp123/saved.plan')")))
+    assert cli.main(["run", "96", "--in-place"]) == 0
+    outputs = json.loads(path.read_text())["cells"][0]["outputs"]
+    assert outputs[0]["text"] == ["/tmp/tmp123/saved.plan\n"]
 
 
 def test_a_recorded_run_has_one_name_in_all_notebooks() -> None:

@@ -62,8 +62,11 @@ def lines(
     if len(ticks) <= 10:
         axis.set_xticks(ticks, [f"{x:g}" for x in ticks])
         axis.minorticks_off()
+    low, high = axis.get_ylim()
     if not log_y:
-        axis.set_ylim(0, axis.get_ylim()[1] * 1.05)
+        axis.set_ylim(0, high * 1.05)
+    elif high < 1000 * low:
+        style.plain_ticks(axis.yaxis, (1.0, 2.0, 5.0))
     style.name_lines(axis, series)
     axis.set_xlabel(xlabel)
     axis.set_ylabel(ylabel)
