@@ -188,7 +188,8 @@ def _run(args: argparse.Namespace) -> int:
 
     failed = 0
     for done in execute.run_each(paths, run, args.gpus.split(",") if args.gpus else ()):
-        print(f"{'FAIL' if done.error else 'ok  '} {done.notebook.stem:<28} {done.seconds:7.1f} s", flush=True)
+        line = f"{'FAIL' if done.error else 'ok  '} {done.notebook.stem:<28} {done.seconds:7.1f} s  {done.slowest()}"
+        print(line.rstrip(), flush=True)
         if done.error:
             failed += 1
             print(done.error, flush=True)

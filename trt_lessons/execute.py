@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Queue
 
@@ -24,11 +24,17 @@ ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 @dataclass(frozen=True)
 class Run:
-    """One execution: seconds of wall time; `error` is empty when every cell ran."""
+    """One execution: seconds of wall time, and of each code cell by its id; `error` is empty when every cell ran."""
 
     notebook: Path
     seconds: float
     error: str = ""
+    cells: dict[str, float] = field(default_factory=dict)
+
+    def slowest(self, count: int = 3, least: float = 5) -> str:
+        """The cells that took longest, of those that took `least` seconds: "builds 12 s, measure 7 s"."""
+        rows = sorted(self.cells.items(), key=lambda row: -row[1])[:count]
+        return ", ".join(f"{cell} {seconds:.0f} s" for cell, seconds in rows if seconds >= least)
 
 
 def notebooks(folder: Path) -> list[Path]:
@@ -93,7 +99,17 @@ def run_notebook(
     notebook = nbformat.read(path, as_version=4)
     client = client_for(notebook, path, timeout)
     reached: list[int] = [0]
-    client.on_cell_execute = lambda cell, cell_index: reached.append(cell_index)
+    began: dict[str, float] = {}
+    took: dict[str, float] = {}
+
+    def starts(cell, cell_index: int) -> None:
+        reached.append(cell_index)
+        began[cell.id] = time.perf_counter()
+
+    def ends(cell, cell_index: int, execute_reply: dict) -> None:
+        took[cell.id] = time.perf_counter() - began.get(cell.id, time.perf_counter())
+
+    client.on_cell_execute, client.on_cell_executed = starts, ends
     started, error = time.perf_counter(), ""
     try:
         client.execute(env=environment(record, gpu))
@@ -103,7 +119,7 @@ def run_notebook(
     if save_to and not error:
         with _writing(save_to):
             write_atomically(save_to, encode(notebook))
-    return Run(path, seconds, error)
+    return Run(path, seconds, error, took)
 
 
 @contextmanager

@@ -133,6 +133,14 @@ def save(name: str, value: Any, where: Provenance | None = None) -> None:
         _write(current_lesson(), name, encode(value), where or origin.here())
 
 
+def there(name: str) -> bool:
+    """Whether `live_or_recorded(name, ...)` has something to give here: a GPU, a rehearsal, or a recording."""
+    if not recalling():
+        return True
+    found = _newest(current_lesson())
+    return found is not None and name in found.entries
+
+
 def recall(name: str) -> Recorded:
     """The recording of `name` in the current lesson."""
     running = current_lesson()

@@ -61,9 +61,11 @@ def _tensor(name: str, dtype: Any, shape: Sequence[Any]) -> str:
 def profile(found: Found, runs: int = 30) -> recordings.Recorded:
     """What is in the chosen engine: {"precision": its name, "layers": a `layers.Table` as data, "ms": {layer: ms}}.
 
-    Without a GPU: the recording for the lesson's own network, else the interpreter's layers and no times.
+    Without a GPU: the recording for the lesson's own network where there is one, else the interpreter's layers and
+    no times.
     """
-    name, shipped, live = found.chosen.name, found.subject.shipped, backend.is_gpu()
+    name, live = found.chosen.name, backend.is_gpu()
+    shipped = found.subject.shipped and recordings.there("chosen engine")
 
     def look() -> dict[str, Any]:
         engine = found.reports[name]

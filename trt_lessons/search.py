@@ -253,8 +253,8 @@ def lost(row: Row, reference: Row) -> float:
 
 
 def _add_times(mine: Subject, rows: list[Row], reports: Mapping[str, BuildReport]) -> None:
-    """Times and plan sizes: measured on a GPU, recorded for the lesson's own network, else none."""
-    if not (backend.is_gpu() or mine.shipped):
+    """Times and plan sizes: measured on a GPU, recorded for the lesson's own network where it was, else none."""
+    if not (backend.is_gpu() or (mine.shipped and recordings.there("plan sizes"))):
         return
     sizes = {name: report.size for name, report in reports.items()}
     if mine.shipped:

@@ -120,6 +120,14 @@ def test_a_notebook_at_a_time_on_each_gpu(home: Path, capsys) -> None:
     assert sorted({outputs[0]["text"][0] for outputs in told}) == ["0\n", "1\n"]
 
 
+def test_the_slowest_cells_are_named(home: Path) -> None:
+    path = home / "notebooks" / "97_waits.ipynb"
+    path.write_text(json.dumps(notebook("x = 1", "import time\ntime.sleep(0.4)")))
+    done = run_notebook(path)
+    assert set(done.cells) == {"c0", "c1"} and 0.4 <= done.cells["c1"] < done.seconds
+    assert done.slowest(least=0.3) == "c1 0 s" and done.slowest() == ""
+
+
 def test_stored_outputs_name_no_folder_of_this_machine(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "own").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(home / "own"))
