@@ -9,7 +9,8 @@ JOBS ?= 2
 GPU ?= auto
 LAB_ARGS ?=
 PY = $(VENV)/bin/python
-PYTEST = $(PY) -m pytest -n $(JOBS) --dist loadfile -q
+# The files in their order: the heaviest (a class, the exercises) come first, not last because they hold few tests.
+PYTEST = $(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -q
 NBVAL = --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/notebooks/sanitize.cfg
 
 .PHONY: help lab test env clean
@@ -26,6 +27,7 @@ lab:
 
 test: env
 	$(PY) -m ruff check .
+	$(PY) -m ruff format --check --quiet .
 	TRT_LESSONS_BACKEND=interpreter $(PYTEST) $(NBVAL) tests notebooks
 
 clean:

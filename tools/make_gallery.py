@@ -96,9 +96,7 @@ ENTRIES = [
         tuple(f"digits, batch {b}{graph}" for b in BATCHES for graph in ("", ", graph")),
         """
         batches, kinds = (1, 2, 4, 8, 16, 32, 64), {"plain": "", "CUDA graph": ", graph"}
-        curves = {
-            kind: {b: recall(f"digits, batch {b}{end}").value for b in batches} for kind, end in kinds.items()
-        }
+        curves = {kind: {b: recall(f"digits, batch {b}{end}").value for b in batches} for kind, end in kinds.items()}
         tl.plots.batch_scaling(curves)
         """,
     ),
