@@ -23,6 +23,7 @@ from . import backend, plots, provenance, recordings
 from .errors import CacheError
 from .files import cache_root, home, write_atomically
 from .layers import Table
+from .plots.style import number
 from .search import LEVEL, Found, layer_times, lost
 from .subject import inputs_of, typed
 
@@ -162,8 +163,8 @@ def _precisions(found: Found) -> str:
             continue
         cells = [row.name, f"{100 * row.error:.3f}"]
         cells += [f"{row.accuracy:.4f}", f"{lost(row, found.rows[0]):.2f}"] if labelled else []
-        cells += ["needs a GPU" if row.ms is None else f"{row.ms:.4f}", f"{row.weights / 1e6:.2f}"]
-        cells += ["" if row.plan is None else f"{row.plan / 1e6:.2f}"]
+        cells += ["needs a GPU" if row.ms is None else f"{row.ms:.4f}", number(row.weights / 1e6)]
+        cells += ["" if row.plan is None else number(row.plan / 1e6)]
         verdict = "chosen" if row is found.chosen else "within the limit" if row.fits else "beyond the limit"
         lines.append(_line([*cells, verdict], "td", "chosen" if row is found.chosen else ""))
     return f"<div class='wide'><table>{''.join(lines)}</table></div>"

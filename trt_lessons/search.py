@@ -91,7 +91,7 @@ def told(row: Row) -> list[str]:
     words = [f"error {100 * row.error:.3f} %"]
     words += [] if row.accuracy is None else [f"accuracy {row.accuracy:.4f}"]
     words += ["no time" if row.ms is None else f"{row.ms:.3f} ms"]
-    return [*words, f"weights {row.weights / 1e6:.2f} MB", "within the limit" if row.fits else "beyond the limit"]
+    return [*words, f"weights {number(row.weights / 1e6)} MB", "within the limit" if row.fits else "beyond the limit"]
 
 
 # --- the engines to try ---
@@ -287,7 +287,7 @@ def choose(rows: list[Row], limit: float) -> tuple[Row, str]:
     timed = [row for row in fit if row.ms is not None]
     if not timed:
         best = min(fit, key=lambda row: (row.weights, row.error))
-        how = f"the smallest weights ({best.weights / 1e6:.2f} MB) of"
+        how = f"the smallest weights ({number(best.weights / 1e6)} MB) of"
         return best, f"{best.name}: {how} {_listed(fit, limit)}. No times were taken: they need a GPU."
     fastest = min(row.ms for row in timed)
     near = [row for row in timed if row.ms <= fastest * NEAR]
