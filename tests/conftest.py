@@ -25,6 +25,33 @@ def pytest_configure(config: pytest.Config) -> None:
     """Choose the backend before any test module imports the package."""
     os.environ["TRT_LESSONS_BACKEND"] = "tensorrt" if _on_gpu(config) else "interpreter"
     os.environ.setdefault("MPLBACKEND", "agg")
+    _start_nbval_kernels_again()
+
+
+def _start_nbval_kernels_again() -> None:
+    """nbval's kernels use TCP ports, chosen before they are taken: two that start at once may be given the same one.
+
+    The second then dies before it answers; it is started again, twice at most.
+    """
+    try:
+        import nbval.kernel
+    except ImportError:  # a machine that only runs the contract tests
+        return
+    start = nbval.kernel.start_new_kernel
+    if getattr(start, "again", False):
+        return
+
+    def start_new_kernel(*arguments, **settings):
+        for _ in range(2):
+            try:
+                return start(*arguments, **settings)
+            except RuntimeError as problem:
+                if "died before replying" not in str(problem):
+                    raise
+        return start(*arguments, **settings)
+
+    start_new_kernel.again = True
+    nbval.kernel.start_new_kernel = start_new_kernel
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
 import tempfile
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -168,7 +170,12 @@ def _kernel_of_this_python():
             argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", quiet]
             return KernelSpec(argv=argv, display_name="Python 3", language="python")
 
-    return AsyncKernelManager(kernel_name="python3", kernel_spec_manager=OnlyThisPython())
+    manager = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=OnlyThisPython())
+    folder = tempfile.mkdtemp(prefix="trtl-")
+    weakref.finalize(manager, shutil.rmtree, folder, ignore_errors=True)
+    if os.name == "posix" and len(folder) < 80:  # sockets in a folder: kernels that start at once may pick one TCP port
+        manager.transport, manager.connection_file = "ipc", os.path.join(folder, "k.json")
+    return manager
 
 
 def _explain(cell, index: int, problem: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -118,6 +119,16 @@ def test_a_notebook_at_a_time_on_each_gpu(home: Path, capsys) -> None:
     assert out.count("ok  ") == 3 and "3 of 3 notebooks ran without an error" in out
     told = [json.loads((home / "out" / f"{n}_gpu.ipynb").read_text())["cells"][0]["outputs"] for n in (93, 94, 95)]
     assert sorted({outputs[0]["text"][0] for outputs in told}) == ["0\n", "1\n"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sockets in a folder are POSIX's")
+def test_kernels_that_start_at_once_share_no_port() -> None:
+    one, two = execute._kernel_of_this_python(), execute._kernel_of_this_python()
+    folders = [Path(manager.connection_file).parent for manager in (one, two)]
+    assert {one.transport, two.transport} == {"ipc"} and folders[0] != folders[1]
+    del one, two
+    gc.collect()
+    assert not any(folder.exists() for folder in folders)
 
 
 def test_the_slowest_cells_are_named(home: Path) -> None:
