@@ -101,18 +101,17 @@ def run_notebook(
     notebook = nbformat.read(path, as_version=4)
     client = client_for(notebook, path, timeout)
     reached: list[int] = [0]
-    began: dict[str, float] = {}
+    started, error = time.perf_counter(), ""
     took: dict[str, float] = {}
 
     def starts(cell, cell_index: int) -> None:
         reached.append(cell_index)
-        began[cell.id] = time.perf_counter()
+        took[_id(cell)] = -time.perf_counter()
 
     def ends(cell, cell_index: int, execute_reply: dict) -> None:
-        took[cell.id] = time.perf_counter() - began.get(cell.id, time.perf_counter())
+        took[_id(cell)] += time.perf_counter()
 
     client.on_cell_execute, client.on_cell_executed = starts, ends
-    started, error = time.perf_counter(), ""
     try:
         client.execute(env=environment(record, gpu))
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as problem:
@@ -121,7 +120,7 @@ def run_notebook(
     if save_to and not error:
         with _writing(save_to):
             write_atomically(save_to, encode(notebook))
-    return Run(path, seconds, error, took)
+    return Run(path, seconds, error, {cell: spent for cell, spent in took.items() if spent >= 0})
 
 
 @contextmanager
@@ -178,13 +177,18 @@ def _kernel_of_this_python():
     return manager
 
 
+def _id(cell) -> str:
+    """A cell's id; "?" in a notebook of a format that has none."""
+    return cell.get("id", "?")
+
+
 def _explain(cell, index: int, problem: Exception) -> str:
     """Which cell failed, its first line, and the end of the traceback."""
     output = next((o for o in cell.get("outputs", []) if o.output_type == "error"), None)
     text = str(problem).strip() if output is None else "\n".join(output.traceback) or output.evalue
     first = next((line for line in cell.source.splitlines() if line.strip()), "")
     end = [f"    {line}" for line in ANSI.sub("", text).splitlines()[-15:]]
-    return "\n".join([f"cell {index} (id {cell.get('id', '?')}): {first}", *end])
+    return "\n".join([f"cell {index} (id {_id(cell)}): {first}", *end])
 
 
 def clean(notebook: dict) -> dict:

@@ -137,6 +137,11 @@ def test_the_slowest_cells_are_named(home: Path) -> None:
     done = run_notebook(path)
     assert set(done.cells) == {"c0", "c1"} and 0.4 <= done.cells["c1"] < done.seconds
     assert done.slowest(least=0.3) == "c1 0 s" and done.slowest() == ""
+    old = json.loads(path.read_text()) | {"nbformat_minor": 4}
+    for cell in old["cells"]:
+        del cell["id"]
+    path.write_text(json.dumps(old))
+    assert not run_notebook(path).error, "a notebook whose format has no ids runs too"
 
 
 def test_stored_outputs_name_no_folder_of_this_machine(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
