@@ -1,21 +1,24 @@
 #!/usr/bin/env bash
 # All that this project takes on a GPU, each stage under a limit of its own, so that a slow one costs no other.
 #
-#   tools/live.sh OUT [stage ...]     stages: cold warm tests bench (default: all, in this order)
+#   tools/live.sh OUT [stage ...]     stages: cold warm tests bench one (default: all, in this order)
 #
 # cold    every notebook, recorded, outputs stored in place; engines are built
 # warm    the same again into OUT/warm: engines come from the cache; `trt-lessons compare` puts both beside each other
-# tests   contract tests and random networks on TensorRT, then the exercises, a notebook a log
+# tests   contract tests, random networks and the exercises (a notebook a log), side by side: verdicts, no times
 # bench   tests/benchmarks/on_a_gpu.py, a part a log
+# one     every notebook on one GPU, three at a time while measurements take turns: how long, cold and warm
 #
-# PYTHON: the Python to use (.venv's); GPUS: "0,1" runs a notebook at a time on each; LIMIT: seconds a stage (900).
-# Measurements want a GPU that nobody else uses: run no stage beside another on the same card.
+# PYTHON: the Python to use (.venv's); GPUS: "0,1" runs a notebook at a time on each; LIMIT: seconds a command (900).
+# LESSONS: "04_1 02", which lessons cold and warm take, in this order (all). PARTS: which benchmarks (all).
+# Measurements want a GPU that nobody else uses: run cold, warm and bench beside nothing else on the same card.
 set -u
 cd "$(dirname "$0")/.."
 out=$(mkdir -p "${1:?tools/live.sh OUT [stage ...]}" && cd "$1" && pwd)
 shift
 python=${PYTHON:-.venv/bin/python} gpus=${GPUS:-0} limit=${LIMIT:-900}
 export TRT_LESSONS_BACKEND=tensorrt TRT_LESSONS_CACHE=${TRT_LESSONS_CACHE:-$out/cache} MPLBACKEND=agg
+lessons="$python -m trt_lessons.cli"
 
 stage() { # stage LOG COMMAND...: run it under the limit, say how long it took
   local name=$1 start=$SECONDS status
@@ -25,30 +28,36 @@ stage() { # stage LOG COMMAND...: run it under the limit, say how long it took
   echo "$name: exit $status, $((SECONDS - start)) s; $(tail -n 1 "$out/$name.log")"
 }
 
-cold() { TRT_LESSONS_RECORDINGS=$out/recordings stage cold "$python" -m trt_lessons.cli record --gpus "$gpus" --in-place; }
+cold() { TRT_LESSONS_RECORDINGS=$out/recordings stage cold $lessons record ${LESSONS:-} --gpus "$gpus" --in-place; }
 
 warm() {
-  TRT_LESSONS_RECORDINGS=$out/warm/recordings stage warm \
-    "$python" -m trt_lessons.cli record --gpus "$gpus" --output "$out/warm"
-  stage again "$python" -m trt_lessons.cli compare "$out"/warm/recordings/* "$out"/recordings/*
+  TRT_LESSONS_RECORDINGS=$out/warm/recordings stage warm $lessons record ${LESSONS:-} --gpus "$gpus" --output "$out/warm"
+  stage again $lessons compare "$out"/warm/recordings/* "$out"/recordings/*
 }
 
 tests() {
-  stage contract "$python" -m pytest -m gpu -q -n 4 -rfEsxX tests/contract
-  TRT_LESSONS_EXAMPLES=${TRT_LESSONS_EXAMPLES:-150} stage property "$python" -m pytest -m gpu -q -s tests/property
+  stage contract "$python" -m pytest -m gpu -q -n 4 -rfEsxX tests/contract &
+  TRT_LESSONS_EXAMPLES=${TRT_LESSONS_EXAMPLES:-150} stage property "$python" -m pytest -m gpu -q -s tests/property &
   for notebook in notebooks/*.ipynb; do
     name=$(basename "$notebook" .ipynb)
-    stage "play_$name" "$python" -m pytest -m gpu -q --tb=short tests/notebooks/test_player.py -k "test_play and $name"
+    while [ "$(jobs -rp | wc -l)" -ge 6 ]; do sleep 1; done
+    stage "play_$name" "$python" -m pytest -m gpu -q --tb=short tests/notebooks/test_player.py -k "test_play and $name" &
   done
+  wait
 }
 
 bench() {
-  for part in infer stream card runners resnet; do
+  for part in ${PARTS:-infer stream card runners resnet}; do
     TRT_LESSONS_RECORD=1 TRT_LESSONS_RECORDINGS=$out/recordings stage "bench_$part" \
       "$python" tests/benchmarks/on_a_gpu.py "$part"
   done
 }
 
-for name in "${@:-cold warm tests bench}"; do
-  for one in $name; do "$one"; done
+one() {
+  export TRT_LESSONS_CACHE=$out/cache-of-one TRT_LESSONS_GPU_LOCK=1
+  for how in cold warm; do stage "one_$how" $lessons run --gpus "${gpus%%,*},${gpus%%,*},${gpus%%,*}"; done
+}
+
+for name in "${@:-cold warm tests bench one}"; do
+  for each in $name; do "$each"; done
 done

@@ -17,9 +17,9 @@ LESSON = re.compile(r"\d\d(?:_\d)?_[a-z]\w*")
 
 
 def minutes() -> dict[str, int]:
-    """Lesson -> the minutes that its first cell states; lessons that still stand in drafts/ count too."""
+    """Lesson -> the minutes that its first cell states."""
     found = {}
-    for path in [*(ROOT / "drafts").glob("*.ipynb"), *(ROOT / "notebooks").glob("*.ipynb")]:
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
         first = source_of(json.loads(path.read_text("utf-8"))["cells"][0])
         found[path.stem] = int(re.search(r"\*\*Minutes\*\* (\d+)", first)[1])
     return found
