@@ -7,7 +7,7 @@
 # warm    the same again into OUT/warm: engines come from the cache; `trt-lessons compare` puts both beside each other
 # tests   contract tests, random networks and the exercises (a notebook a log), side by side: verdicts, no times
 # bench   tests/benchmarks/on_a_gpu.py, a part a log
-# one     every notebook on one GPU, three at a time while measurements take turns: how long, cold and warm
+# one     every notebook on one GPU, four at a time while measurements take turns: how long, cold and warm
 #
 # PYTHON: the Python to use (.venv's); GPUS: "0,1" runs a notebook at a time on each; LIMIT: seconds a command (900).
 # LESSONS: "04_1 02", which lessons cold and warm take, in this order (all). PARTS: which benchmarks (all).
@@ -54,8 +54,8 @@ bench() {
 }
 
 one() {
-  export TRT_LESSONS_CACHE=$out/cache-of-one TRT_LESSONS_GPU_LOCK=1
-  for how in cold warm; do stage "one_$how" $lessons run --gpus "${gpus%%,*},${gpus%%,*},${gpus%%,*}"; done
+  export TRT_LESSONS_CACHE=$out/cache-of-one
+  for how in cold warm; do stage "one_$how" $lessons run --gpus "${gpus%%,*}" --jobs 4; done
 }
 
 for name in "${@:-cold warm tests bench one}"; do

@@ -14,7 +14,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ def build(
     precision: str | None = None,
     level: int | None = None,
     workspace: int | None = None,
+    permit: Iterable[str] = (),
     timing_cache: str | os.PathLike | bool | None = None,
     cache: str | os.PathLike | bool | None = None,
     configure: Callable[[Any, Any], None] | None = None,
@@ -57,6 +58,8 @@ def build(
         "int8+fp16" is what the graph must hold and what is verified in the built engine, else PrecisionError.
     level: builder_optimization_level, 0 to 5; None: TensorRT's default, but 2 for Q/DQ graphs on 8.6.
     workspace: bytes of scratch memory that tactics may take; None: TensorRT's default.
+    permit: {"fp16", "bf16", "int8", "fp8"}, what a weakly typed network (8.6, 10) may compute in wherever the builder
+        likes; permitted, not verified. A strongly typed one does what the graph says, whatever is permitted.
     timing_cache: file; None: beside the engine cache, if that is on; False: none.
     cache: folder of the engine cache; None: `files.cache_root()`/engines; False: off. Networks from a callable, and
         builds with `configure`, are never taken from the cache: their key cannot be known.
@@ -66,7 +69,7 @@ def build(
     Raises ModelFileError, PrecisionError, BuildError, CacheError.
     """
     source = Source(model, name)
-    job = _Job(source, ranges.read(profiles), precision, level, workspace, configure)
+    job = _Job(source, ranges.read(profiles), precision, level, workspace, frozenset(permit), configure)
     shelf = Shelf(cache)
     key = None if source.define or configure or not shelf.on else job.key()
     if key is None:
@@ -88,6 +91,7 @@ class _Job:
     asked: str | None
     level: int | None
     workspace: int | None
+    permitted: frozenset[str]
     configure: Callable[[Any, Any], None] | None
 
     def __post_init__(self) -> None:
@@ -105,6 +109,7 @@ class _Job:
             "profiles": [{k: [list(s) for s in v] for k, v in p.items()} for p in self.profiles],
             "level": self.level if self.level is not None else compat.default_level(bool(self.kinds & {"int8", "fp8"})),
             "workspace": self.workspace,
+            "permit": sorted(self.permitted),
         }
 
     def key(self) -> str:
@@ -189,7 +194,7 @@ class _Job:
         trt = backend.trt
         config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
         compat.quiet_tactics(config)
-        compat.permit(config, kinds | {k for k in self.wanted if k in compat.PRECISIONS})
+        compat.permit(config, kinds | self.permitted | {k for k in self.wanted if k in compat.PRECISIONS})
         if self.wanted & {"fp32", "tf32"}:
             compat.tf32(config, "tf32" in self.wanted)
         level = self.level if self.level is not None else compat.default_level(bool(kinds & {"int8", "fp8"}))

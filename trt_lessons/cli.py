@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from . import __version__
+from . import __version__, turns
 from .errors import LessonError
 from .files import home, probe
 
@@ -82,6 +82,13 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
     where.add_argument("--output", type=Path, metavar="DIR", help="store copies there")
     command.add_argument("--timeout", type=float, default=600, metavar="S", help="seconds a cell (600)")
     command.add_argument("--gpus", metavar="0,1", help="several GPUs, a notebook at a time on each (default: one GPU)")
+    command.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="notebooks at a time on each GPU: quick, but no times to keep (1)",
+    )
     own = command.add_argument_group("lesson 06, your own model")
     own.add_argument("--model", type=Path, metavar="ONNX", help="the model (default: the workbook's digits)")
     own.add_argument("--data", type=Path, metavar="NPZ", help='real inputs, named like the model\'s; "labels" if any')
@@ -187,7 +194,8 @@ def _run(args: argparse.Namespace) -> int:
         return execute.run_notebook(path, save_to=save_to, timeout=args.timeout, record=args.record, gpu=gpu)
 
     failed = 0
-    for done in execute.run_each(paths, run, args.gpus.split(",") if args.gpus else ()):
+    _beside_each_other(args)
+    for done in execute.run_each(paths, run, args.gpus.split(",") if args.gpus else (), args.jobs):
         line = f"{'FAIL' if done.error else 'ok  '} {done.notebook.stem:<28} {done.seconds:7.1f} s  {done.slowest()}"
         print(line.rstrip(), flush=True)
         if done.error:
@@ -198,6 +206,20 @@ def _run(args: argparse.Namespace) -> int:
     if len(paths) > 1:
         print(f"{len(paths) - failed} of {len(paths)} notebooks ran without an error")
     return 1 if failed else 0
+
+
+def _beside_each_other(args: argparse.Namespace) -> None:
+    """With --jobs measurements take turns; what is recorded wants the GPU for itself."""
+    if args.jobs < 1:
+        raise LessonError(f"--jobs {args.jobs}: at least one notebook runs at a time.")
+    if args.jobs == 1:
+        return
+    if args.record:
+        why = "other notebooks' builds on the same GPU disturb what is measured"
+        raise LessonError(
+            "Nothing is recorded with --jobs.", why=why, cure="Leave it out, or give more GPUs: --gpus 0,1"
+        )
+    os.environ.setdefault(turns.SETTING, "1")
 
 
 _OWN = ("model", "data", "limit", "batch", "reports")

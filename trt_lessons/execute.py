@@ -61,26 +61,29 @@ def find_notebook(name: str, folder: Path) -> Path:
     )
 
 
-def run_each(paths: Sequence[Path], run: Callable[[Path, str | None], Run], gpus: Sequence[str] = ()) -> Iterator[Run]:
-    """`run(path, gpu)` of every notebook, in order; with several GPUs one at a time on each, so that none waits.
+def run_each(
+    paths: Sequence[Path], run: Callable[[Path, str | None], Run], gpus: Sequence[str] = (), jobs: int = 1
+) -> Iterator[Run]:
+    """`run(path, gpu)` of every notebook: `jobs` at a time on each GPU, so that none waits. Yields as they end.
 
-    gpus: as CUDA_VISIBLE_DEVICES names them, "0"; none: one after another, `gpu` is None. Yields as they end.
+    gpus: as CUDA_VISIBLE_DEVICES names them, "0"; none: the machine as it is, `gpu` is None.
     """
-    if not gpus:
-        yield from (run(path, None) for path in paths)
+    places: list[str | None] = [*(gpus or [None])] * jobs
+    if len(places) == 1:
+        yield from (run(path, places[0]) for path in paths)
         return
-    free: Queue[str] = Queue()
-    for gpu in gpus:
-        free.put(gpu)
+    free: Queue[str | None] = Queue()
+    for place in places:
+        free.put(place)
 
     def on_a_free_one(path: Path) -> Run:
-        gpu = free.get()
+        place = free.get()
         try:
-            return run(path, gpu)
+            return run(path, place)
         finally:
-            free.put(gpu)
+            free.put(place)
 
-    with ThreadPoolExecutor(len(gpus)) as pool:
+    with ThreadPoolExecutor(len(places)) as pool:
         yield from (done.result() for done in as_completed([pool.submit(on_a_free_one, path) for path in paths]))
 
 

@@ -421,6 +421,15 @@ def test_other_options_and_models_have_other_keys(tmp_path):
     assert len(list(tmp_path.glob("*.plan"))) == 4
 
 
+def test_what_is_permitted_is_part_of_the_key(tmp_path):
+    plain, free = build(tiny(), cache=tmp_path), build(tiny(), permit=("int8", "fp16"), cache=tmp_path)
+    assert not free.from_cache and build(tiny(), permit={"fp16", "int8"}, cache=tmp_path).from_cache
+    weak = {"FP16", "INT8"} if not compat.strongly_typed() else set()
+    assert weak <= set(free.options["flags"]) and not weak & set(plain.options["flags"])
+    with pytest.raises(PrecisionError, match="unknown precision"):
+        build(tiny(), permit=("fp4",))
+
+
 def test_what_cannot_be_keyed_is_not_cached(tmp_path):
     build(by_hand, cache=tmp_path)
     build(tiny(), configure=lambda config, network: None, cache=tmp_path)

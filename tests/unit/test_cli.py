@@ -121,6 +121,23 @@ def test_a_notebook_at_a_time_on_each_gpu(home: Path, capsys) -> None:
     assert sorted({outputs[0]["text"][0] for outputs in told}) == ["0\n", "1\n"]
 
 
+def test_several_notebooks_at_a_time_take_turns_to_measure(home: Path, capsys, monkeypatch) -> None:
+    monkeypatch.delenv("TRT_LESSONS_GPU_LOCK", raising=False)
+    said = "import os, time\nprint(time.time(), os.environ['TRT_LESSONS_GPU_LOCK'])\ntime.sleep(1)\nprint(time.time())"
+    for number in (93, 94):
+        (home / "notebooks" / f"{number}_jobs.ipynb").write_text(json.dumps(notebook(said)))
+    assert cli.main(["run", "93", "94", "--jobs", "2", "--output", "out"]) == 0
+    texts = [json.loads((home / "out" / f"{n}_jobs.ipynb").read_text())["cells"][0]["outputs"] for n in (93, 94)]
+    spans = [[float(line.split()[0]) for line in outputs[0]["text"]] for outputs in texts]
+    assert max(start for start, _ in spans) < min(end for _, end in spans), "both ran at the same time"
+    assert all(outputs[0]["text"][0].endswith(" 1\n") for outputs in texts)
+    monkeypatch.setattr("trt_lessons.backend.is_gpu", lambda: True)
+    for refused in (["record", "93", "--jobs", "2"], ["run", "93", "--jobs", "0"]):
+        assert cli.main(refused) == 1
+    said = capsys.readouterr().err
+    assert "Nothing is recorded with --jobs." in said and "at least one notebook" in said
+
+
 @pytest.mark.skipif(os.name != "posix", reason="sockets in a folder are POSIX's")
 def test_kernels_that_start_at_once_share_no_port() -> None:
     one, two = execute._kernel_of_this_python(), execute._kernel_of_this_python()
