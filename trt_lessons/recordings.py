@@ -141,13 +141,16 @@ def there(name: str) -> bool:
     return found is not None and name in found.entries
 
 
-def recall(name: str) -> Recorded:
-    """The recording of `name` in the current lesson."""
-    running = current_lesson()
-    found = _newest(running)
+def recall(name: str, lesson: str | None = None) -> Recorded:
+    """The recording of `name` in the current lesson, or in another one: on a GPU too, and the workbook's own where
+    TRT_LESSONS_RECORDINGS has none of that lesson (yet)."""
+    wanted = lesson or current_lesson()
+    found = _newest(wanted)
+    if found is None and lesson:
+        found = _newest(lesson, [shipped_root()])
     if found is None:
         raise RecordingError(
-            f"There is no recording of the lesson '{running}'.",
+            f"There is no recording of the lesson '{wanted}'.",
             why=f"looked in {', '.join(str(root) for root in roots())}",
             cure="Record it on a GPU (trt-lessons record), or check the lesson's name.",
         )
@@ -253,10 +256,10 @@ def roots() -> list[Path]:
     return [Path(told)] if told else [shipped_root()]
 
 
-def files(lesson: str | None = None) -> list[Path]:
-    """Recording files of one lesson, or of all, over all machines."""
+def files(lesson: str | None = None, places: list[Path] | None = None) -> list[Path]:
+    """Recording files of one lesson, or of all, over all machines; places: other folders than `roots()`."""
     pattern = f"*/{lesson or '*'}.json"
-    return sorted(path for root in roots() if root.is_dir() for path in root.glob(pattern))
+    return sorted(path for root in places or roots() if root.is_dir() for path in root.glob(pattern))
 
 
 def machines() -> list[str]:
@@ -264,10 +267,10 @@ def machines() -> list[str]:
     return sorted({path.parent.name for path in files()})
 
 
-def _newest(lesson: str) -> LessonRecording | None:
+def _newest(lesson: str, places: list[Path] | None = None) -> LessonRecording | None:
     """The lesson's recording: of the machine in TRT_LESSONS_RECORDED_GPU, else the newest."""
     wanted = os.environ.get("TRT_LESSONS_RECORDED_GPU")
-    found = [load(path) for path in files(lesson)]
+    found = [load(path) for path in files(lesson, places)]
     if wanted:
         key = origin.folder_name(wanted, "").removesuffix("_trt")
         chosen = [one for one in found if one.machine == wanted or one.machine.startswith(key)]

@@ -153,6 +153,20 @@ def test_missing_name_says_which_exist(on):
         recordings.recall("one")
 
 
+def test_another_lesson_is_recalled_on_a_gpu_too(on, tmp_path, monkeypatch):
+    recordings.write(tmp_path / "shipped" / "nvidia-h200_trt8.6.0" / "05_other.json", "05_other", "a", 1, H200)
+    monkeypatch.setattr(recordings, "shipped_root", lambda: tmp_path / "shipped")
+    for gpu in (True, False):
+        on(gpu)
+        assert recordings.recall("a", lesson="05_other").value == 1, "from the workbook's own"
+    with pytest.raises(RecordingError, match="no recording of the lesson '06_none'"):
+        recordings.recall("a", lesson="06_none")
+    on(True)
+    file = recordings._path_to_write("05_other")
+    recordings.write(file, "05_other", "a", 2, H200.about(utc="2020-01-01T00:00:00Z"))
+    assert recordings.recall("a", lesson="05_other").value == 2, "this run's, once it is there"
+
+
 def test_entries_of_earlier_runs_stay(on, tmp_path):
     path = tmp_path / "nvidia-h200_trt8.6.0" / "02_test.json"
     recordings.write(path, "02_test", "a", 1, H200)

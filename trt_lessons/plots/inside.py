@@ -19,13 +19,14 @@ def layer_times(
     """Which layers take the time? Rows (layer, ms); whole_ms: the engine's own latency, for the caveat."""
     found = sorted(rows.items() if isinstance(rows, Mapping) else rows, key=lambda r: -r[1])
     total = sum(r[1] for r in found) or 1.0
-    shown = [(style.shorten(str(name), 44), value) for name, value in found[:most]]
+    shown = [(_short(name, 44), value) for name, value in found[:most]]
     rest = found[most:]
     if rest:
         shown.append((f"{len(rest)} more layers", sum(r[1] for r in rest)))
     fig, axis = style.new(height=1.5 + 0.27 * len(shown))
     texts = [f"{style.number(v)} ms, {100 * v / total:.0f} %" for _, v in shown]
     style.bar_row(axis, [r[0] for r in shown], [r[1] for r in shown], texts)
+    axis.set_xlim(0, max(r[1] for r in shown) * 1.45 or 1)
     axis.tick_params(axis="y", labelsize=9)
     axis.set_ylim(len(shown) - 0.4, -0.6)
     words = f"ms a layer; the sum is {style.ms(total)}"
@@ -44,6 +45,14 @@ def layer_times(
         note,
         f"Time a layer. {words}. " + "; ".join(f"{name}: {value:.4f} ms" for name, value in found[:most]),
     )
+
+
+def _short(name: str, most: int) -> str:
+    """An engine layer's name cut to `most` characters: its weights and their Q/DQ pairs go first."""
+    parts = str(name).split(" + ")
+    works = [part for part in parts if "weight" not in part and "quantize" not in part]
+    told = [part for part in works if not part.startswith("(Unnamed")]
+    return style.shorten(" + ".join(works if told else parts), most)
 
 
 def _color(i: int) -> str:
@@ -77,7 +86,7 @@ def fusion(
             axis.plot([0.37, 0.40], [row, row], color=style.MUTED, linewidth=1)
             axis.text(0.405, row, "gone", fontsize=8.5, va="center", color=style.MUTED)
     for i, (name, origins) in right:
-        text = f"{style.shorten(name, 38)}" + (f"  ({len(origins)})" if len(origins) > 1 else "")
+        text = f"{_short(name, 38)}" + (f"  ({len(origins)})" if len(origins) > 1 else "")
         look = {
             "facecolor": style.PAPER,
             "edgecolor": _color(i),

@@ -180,7 +180,7 @@ def _piece(axis: Any, row: int, left: float, width: float, i: int, right: float,
         ha="right" if at_end else "left",
         va="center",
         fontsize=9.5,
-        arrowprops={"arrowstyle": "-", "color": style.MUTED},
+        arrowprops={"arrowstyle": "-", "color": style.MUTED} if width < 0.05 * right else None,
     )
 
 

@@ -248,7 +248,8 @@ def name_lines(axis: Any, series: Mapping[str, Mapping[float, float]], *, gap: f
     if len(set(lasts)) == 1:
         left, right = axis.get_xlim()
         log = axis.get_xscale() == "log"
-        axis.set_xlim(left, right * (right / left) ** 0.3 if log else right + 0.26 * (right - left))
+        room = max(0.26, 0.016 * max(map(len, series)))  # of the axis, for the longest name
+        axis.set_xlim(left, right * (right / left) ** (room + 0.04) if log else right + room * (right - left))
         ends = [(max(p), p[max(p)], name, line_color(i)) for i, (name, p) in enumerate(series.items())]
         end_labels(axis, ends, gap=gap)
         return
