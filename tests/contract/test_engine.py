@@ -169,6 +169,8 @@ def test_verbosity_is_kept(verbosity):
     wanted = getattr(trt.ProfilingVerbosity, verbosity)
     made = engine_of(convolution((1, 3, 8, 8)), configure=lambda c: setattr(c, "profiling_verbosity", wanted))
     assert made.profiling_verbosity == wanted
+    told = made.create_engine_inspector().get_layer_information(0, trt.LayerInformationFormat.ONELINE)
+    assert bool(told.strip()) == (verbosity != "NONE")
 
 
 def test_version_8_has_no_progress_monitor_and_others_call_it():

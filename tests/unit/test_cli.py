@@ -122,7 +122,8 @@ def test_a_notebook_at_a_time_on_each_gpu(home: Path, capsys) -> None:
 
 
 def test_several_notebooks_at_a_time_take_turns_to_measure(home: Path, capsys, monkeypatch) -> None:
-    monkeypatch.delenv("TRT_LESSONS_GPU_LOCK", raising=False)
+    monkeypatch.setenv("TRT_LESSONS_GPU_LOCK", "")  # so that what `run` sets goes with this test
+    monkeypatch.delenv("TRT_LESSONS_GPU_LOCK")
     said = "import os, time\nprint(time.time(), os.environ['TRT_LESSONS_GPU_LOCK'])\ntime.sleep(1)\nprint(time.time())"
     for number in (93, 94):
         (home / "notebooks" / f"{number}_jobs.ipynb").write_text(json.dumps(notebook(said)))

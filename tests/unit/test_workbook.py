@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trt_lessons import workbook
@@ -342,7 +343,7 @@ class Life:
         self.source, self.target = folder / "notebooks", folder / "workbook"
         (self.source / "checks").mkdir(parents=True)
         self.saved: dict[str, str] = {}
-        self.version = 0
+        self.version, self.count = 0, itertools.count()
         self.upgrade()
 
     def upgrade(self, number: int = 0) -> None:
@@ -356,7 +357,9 @@ class Life:
         there = sorted(self.target.rglob("[0-9]*")) if self.target.exists() else []
         if there:
             path = [*there, self.target / "my_notes.ipynb"][number % (len(there) + 1)]
-            self.saved[path.as_posix()] = f"saved {len(self.saved)} {number} {path.name}"
+            gone = path.read_text() if path.exists() else ""  # by the learner's own hand, also where we had put it
+            self.saved = {file: text for file, text in self.saved.items() if text != gone}
+            self.saved[path.as_posix()] = f"saved {next(self.count)} {number} {path.name}"
             path.write_text(self.saved[path.as_posix()])
 
     def start(self, number: int = -1) -> None:
@@ -376,6 +379,7 @@ class Life:
 
 
 @given(st.lists(st.tuples(st.sampled_from(["edit", "upgrade", "start", "crash"]), st.integers(0, 9)), max_size=25))
+@example([("start", 0), ("edit", 0), ("edit", 1), ("upgrade", 0), ("start", 0), ("edit", 3)])
 @settings(deadline=None, max_examples=60)
 def test_nothing_saved_is_ever_lost(steps) -> None:
     with tempfile.TemporaryDirectory() as folder:
