@@ -7,10 +7,11 @@
 # warm    the same again into OUT/warm: engines come from the cache; `trt-lessons compare` puts both beside each other
 # tests   contract tests, random networks and the exercises (a notebook a log), side by side: verdicts, no times
 # bench   tests/benchmarks/on_a_gpu.py, a part a log
-# one     every notebook on one GPU, four at a time while measurements take turns: how long, cold and warm
+# one     every notebook on one GPU, six at a time while measurements take turns: how long, cold and warm
 #
 # PYTHON: the Python to use (.venv's); GPUS: "0,1" runs a notebook at a time on each; LIMIT: seconds a command (900).
-# LESSONS: "04_1 02", which lessons cold and warm take, in this order (all). PARTS: which benchmarks (all).
+# LESSONS: which lessons cold and warm take, in this order (all); with several GPUs the longest first:
+#   "04_1 04_5 05 04_4 04_2 03 04_3 06 02 07 00 01". PARTS: which benchmarks (all).
 # Measurements want a GPU that nobody else uses: run cold, warm and bench beside nothing else on the same card.
 set -u
 cd "$(dirname "$0")/.."
@@ -55,7 +56,7 @@ bench() {
 
 one() {
   export TRT_LESSONS_CACHE=$out/cache-of-one
-  for how in cold warm; do stage "one_$how" $lessons run --gpus "${gpus%%,*}" --jobs 4; done
+  for how in cold warm; do stage "one_$how" $lessons run --gpus "${gpus%%,*}" --jobs 6; done
 }
 
 for name in "${@:-cold warm tests bench one}"; do
