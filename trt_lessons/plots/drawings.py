@@ -39,7 +39,8 @@ def digits(
         wrong = labels is not None and answer != str(labels[i])
         right += not wrong
         text = f"{answer}, not {labels[i]}" if wrong else answer
-        axis.text(x + wide / 2, y - 0.05 * pixels, text, ha="center", va="bottom", fontsize=9.5 if wrong else 11)
+        place, side = (x, "left") if wide > 2 * high else (x + wide / 2, "center")  # a line is read from its left end
+        axis.text(place, y - 0.05 * pixels, text, ha=side, va="bottom", fontsize=9.5 if wrong else 11)
         if wrong:
             xs, ys = [x, x + wide, x + wide, x, x], [y, y, y + high, y + high, y]
             axis.plot(xs, ys, color=style.COLORS[2], linewidth=2.5, linestyle="--")

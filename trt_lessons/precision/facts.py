@@ -1,0 +1,120 @@
+"""Facts about a model: what it computes in, how far two answers are apart, how large its numbers grow."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from .graphs import EXACT, NAMES, Model, inner_values, read, tensor, types_of
+
+
+def kinds(model: Model) -> set[str]:
+    """What a graph computes in: a subset of {"fp32", "fp16", "bf16", "int8", "fp8"}.
+
+    The float types are those of the results of the graph's nodes, casts and Q/DQ nodes left out; "int8" and
+    "fp8" say that there are Q/DQ pairs of that type. An INT8 graph is usually {"int8", "fp32"}: the rest
+    stays float.
+    """
+    model = read(model)
+    types, found = types_of(model), set()
+    for node in model.graph.node:
+        if node.op_type == "QuantizeLinear":
+            eight = types.get(node.input[2], TensorProto.UINT8) if len(node.input) > 2 else TensorProto.UINT8
+            found.add("int8" if eight in (TensorProto.INT8, TensorProto.UINT8) else "fp8")
+        elif node.op_type not in ("Cast", "Constant", "DequantizeLinear"):
+            found |= {NAMES[types[name]] for name in node.output if types.get(name) in NAMES}
+    return found
+
+
+class Difference(NamedTuple):
+    """How far two results are apart: absolute, in their own unit; relative, a share of the largest number."""
+
+    absolute: float
+    relative: float
+
+
+def compare(result: np.ndarray, reference: np.ndarray) -> Difference:
+    """Difference(absolute, relative) of two arrays of one shape.
+
+    absolute = max |result - reference|. relative = absolute / max |reference|: one scale for the whole array,
+    so that entries near zero do not blow it up. A NaN or infinity in `result` gives infinity for both.
+    """
+    result, reference = np.asarray(result, np.float64), np.asarray(reference, np.float64)
+    if result.shape != reference.shape:
+        raise ValueError(f"shapes differ: {result.shape} and {reference.shape}")
+    if not result.size:
+        return Difference(0.0, 0.0)
+    if not np.isfinite(result).all():
+        return Difference(float("inf"), float("inf"))
+    absolute, size = float(np.abs(result - reference).max()), float(np.abs(reference).max())
+    return Difference(absolute, absolute / size if size else (0.0 if absolute == 0 else float("inf")))
+
+
+class Range(NamedTuple):
+    """What one node gave: its name, its op, the largest finite |number|, how many were not finite."""
+
+    node: str
+    op: str
+    largest: float
+    not_finite: int
+
+
+def ranges(model: Model, inputs: dict[str, np.ndarray]) -> list[Range]:
+    """The range of every node's first result, in order, rounded as a GPU rounds (`as_computed`)."""
+    model = read(model)
+    types = types_of(model)
+    nodes = [node for node in model.graph.node if types.get(node.output[0]) in NAMES]
+    values = inner_values(as_computed(model), [node.output[0] for node in nodes], inputs)
+    found = []
+    for node, value in zip(nodes, values, strict=True):
+        finite = np.isfinite(value)
+        largest = float(np.abs(value[finite]).max()) if finite.any() else float("nan")
+        found.append(Range(node.name, node.op_type, largest, int(value.size - finite.sum())))
+    return found
+
+
+def as_computed(model: Model) -> onnx.ModelProto:
+    """An FP32 graph that rounds where an FP16 or BF16 graph rounds: after every node, to that type's numbers.
+
+    onnxruntime on the CPU computes an FP16 graph in FP32 throughout, so that nothing overflows and only
+    weights are rounded, and its integer kernels for Q/DQ with FP16 scales lose accuracy (1.31). This graph shows
+    what a GPU would give. A graph without FP16 and BF16 comes back as it is.
+    """
+    model = read(model)
+    types = types_of(model)
+    lows = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
+    if not any(kind in lows for kind in types.values()):
+        return model
+    graph, nodes = model.graph, []
+    for item in list(graph.initializer):
+        if item.data_type in lows:
+            item.CopyFrom(tensor(item.name, numpy_helper.to_array(item).astype(np.float32), TensorProto.FLOAT))
+    for value in (*graph.input, *graph.output):
+        if value.type.tensor_type.elem_type in lows:
+            value.type.tensor_type.elem_type = TensorProto.FLOAT
+    for node in graph.node:
+        nodes += _rounded(node, types.get(node.output[0], 0), lows)
+    del graph.node[:], graph.value_info[:]
+    graph.node.extend(nodes)
+    return model
+
+
+def _rounded(node: onnx.NodeProto, kind: int, lows: tuple[int, ...]) -> list[onnx.NodeProto]:
+    for attribute in node.attribute:
+        if attribute.name == "value" and attribute.t.data_type in lows:
+            values = numpy_helper.to_array(attribute.t).astype(np.float32)
+            attribute.t.CopyFrom(tensor(attribute.t.name, values, TensorProto.FLOAT))
+    if kind not in lows or node.op_type in EXACT:
+        return [node]
+    result = node.output[0]
+    exact, low = f"{result}.exact", f"{result}.rounded"
+    down = helper.make_node("Cast", [exact], [low], name=f"{low}.down", to=kind)
+    up = helper.make_node("Cast", [low], [result], name=f"{low}.up", to=TensorProto.FLOAT)
+    if node.op_type == "Cast":
+        down.input[0] = node.input[0]
+        return [down, up]
+    node.output[0] = exact
+    return [node, down, up]
