@@ -9,10 +9,11 @@ import ctypes
 import importlib.metadata
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -219,6 +220,9 @@ def tensorrt(m: Machine) -> Finding | None:
     name = ", ".join(f"{p} {v}" for p, v in found.items()) or "tensorrt (not from pip)"
     if not error:
         return Finding(True, f"TensorRT imports: {name}")
+    if wanted := re.search(r"lib(cudart|cublas|cublasLt|cudnn|nvrtc)\.so\.\d+", error):
+        cause = f"it was built for a CUDA that is not there: {error}"
+        return Finding(False, f"{name} finds no {wanted[0]}", cause, _anew(_tensorrt_parts(m)))
     if "libnvinfer" in error or "cannot open shared object" in error or "libs" in error:
         cause = f"Python's bindings are installed, the libraries are not: {error}"
         cure = "pip install --force-reinstall tensorrt-cu12-libs==11.4.*"
@@ -256,9 +260,10 @@ def _tensorrt_parts(m: Machine) -> dict[str, str]:
     return {name: version for name in names if (version := m.version(name))}
 
 
-def _anew(parts: Iterable[str]) -> str:
+def _anew(parts: Collection[str]) -> str:
     """The command that takes these packages away and installs the one TensorRT of the gpu extra."""
-    return f"pip uninstall -y {' '.join(parts)} && pip install {GPU_EXTRA}"
+    away = f"pip uninstall -y {' '.join(parts)} && " if parts else ""
+    return f"{away}pip install {GPU_EXTRA}"
 
 
 def cuda_python(m: Machine) -> Finding | None:
