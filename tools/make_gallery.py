@@ -247,11 +247,8 @@ def machine(entry: Entry) -> str | None:
     """The machine that recorded all that the figure needs, the newest of them; None when there is none."""
     from trt_lessons import recordings
 
-    whole = [
-        one
-        for path in recordings.files(entry.lesson)
-        if set(entry.names) <= set((one := recordings.load(path)).entries)
-    ]
+    found = map(recordings.load, recordings.files(entry.lesson))
+    whole = [one for one in found if set(entry.names) <= one.entries.keys()]
     return max(whole, key=lambda one: one.utc).machine if whole else None
 
 

@@ -114,7 +114,7 @@ def _by_number(key: tuple[str, str]) -> list[Any]:
 
 
 def _sides(mine: str | None, theirs: str | None) -> tuple[str, str]:
-    there = _machines()
+    there = recordings.machines(recordings.folders())
     mine = mine or _this_machine(there)
     if theirs is None:
         others = [name for name in there if name != mine]
@@ -143,19 +143,10 @@ def _this_machine(there: list[str]) -> str | None:
     return origin.folder_name(told.gpu, told.trt_version)
 
 
-def _folders() -> list[Any]:
-    """Recording folders: the shipped one, and the learner's where TRT_LESSONS_RECORDINGS names one."""
-    return list(dict.fromkeys([*recordings.roots(), recordings.shipped_root()]))
-
-
-def _machines() -> list[str]:
-    return sorted({path.parent.name for root in _folders() if root.is_dir() for path in root.glob("*/*.json")})
-
-
 def _measurements(machine: str, lesson: str | None) -> dict[tuple[str, str], Measurement]:
     """(lesson, name) -> Measurement; measurements inside a dict or list are named "name/key"."""
     found: dict[tuple[str, str], Measurement] = {}
-    folders = [Path(machine)] if _is_folder(machine) else [root / machine for root in _folders()]
+    folders = [Path(machine)] if _is_folder(machine) else [root / machine for root in recordings.folders()]
     for path in (path for folder in folders for path in sorted(folder.glob(f"{lesson or '*'}.json"))):
         one = recordings.load(path)
         for name in one.entries:

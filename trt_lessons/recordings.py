@@ -144,14 +144,12 @@ def there(name: str) -> bool:
 def recall(name: str, lesson: str | None = None) -> Recorded:
     """The recording of `name` in the current lesson, or in another one: on a GPU too, and the workbook's own where
     TRT_LESSONS_RECORDINGS has none of that lesson (yet)."""
-    wanted = lesson or current_lesson()
-    found = _newest(wanted)
-    if found is None and lesson:
-        found = _newest(lesson, [shipped_root()])
+    wanted, places = lesson or current_lesson(), folders() if lesson else roots()
+    found = next(filter(None, (_newest(wanted, [place]) for place in places)), None)
     if found is None:
         raise RecordingError(
             f"There is no recording of the lesson '{wanted}'.",
-            why=f"looked in {', '.join(str(root) for root in roots())}",
+            why=f"looked in {', '.join(map(str, places))}",
             cure="Record it on a GPU (trt-lessons record), or check the lesson's name.",
         )
     return found.get(name)
@@ -256,15 +254,20 @@ def roots() -> list[Path]:
     return [Path(told)] if told else [shipped_root()]
 
 
+def folders() -> list[Path]:
+    """`roots()`, and after them the workbook's own where TRT_LESSONS_RECORDINGS names another."""
+    return list(dict.fromkeys([*roots(), shipped_root()]))
+
+
 def files(lesson: str | None = None, places: list[Path] | None = None) -> list[Path]:
     """Recording files of one lesson, or of all, over all machines; places: other folders than `roots()`."""
     pattern = f"*/{lesson or '*'}.json"
     return sorted(path for root in places or roots() if root.is_dir() for path in root.glob(pattern))
 
 
-def machines() -> list[str]:
-    """Folder names of the machines that have recordings."""
-    return sorted({path.parent.name for path in files()})
+def machines(places: list[Path] | None = None) -> list[str]:
+    """Folder names of the machines that have recordings; places: other folders than `roots()`."""
+    return sorted({path.parent.name for path in files(places=places)})
 
 
 def _newest(lesson: str, places: list[Path] | None = None) -> LessonRecording | None:

@@ -25,6 +25,7 @@ from .measure import measure
 from .onnx_source import graph_kinds
 from .plans import BuildReport
 from .plots.style import number
+from .precision.graphs import cpu_session
 from .session import Session
 from .subject import Batch, Subject, read
 
@@ -171,11 +172,7 @@ def fed(session: Session, batch: Batch) -> Batch:
 
 def onnxruntime_answers(model: onnx.ModelProto, batches: list[Batch]) -> list[Batch]:
     """The same from onnxruntime on the CPU: what the file says, without TensorRT."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    runner = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    runner = cpu_session(model)
     names = [value.name for value in model.graph.output]
     return [dict(zip(names, runner.run(names, batch), strict=True)) for batch in batches]
 

@@ -16,14 +16,11 @@ import make_gallery as gallery  # noqa: E402
 
 DOCS = ROOT / "docs"
 BY_SLUG = {entry.slug: entry for entry in gallery.ENTRIES}
-# figures whose recordings have not been taken yet; empty after the live run of chapter 4
-PENDING: set[str] = set()
-SHOWN = [slug for slug in BY_SLUG if slug not in PENDING]
 
 
 @pytest.fixture(scope="module")
 def figures():
-    return {slug: gallery.draw(BY_SLUG[slug]) for slug in SHOWN}
+    return {slug: gallery.draw(entry) for slug, entry in BY_SLUG.items()}
 
 
 @pytest.fixture(scope="module")
@@ -44,21 +41,20 @@ def test_every_plot_function_is_shown_or_excused():
     assert len(BY_SLUG) == len(gallery.ENTRIES), "two entries would write one file"
 
 
-@pytest.mark.parametrize("slug", SHOWN)
+@pytest.mark.parametrize("slug", BY_SLUG)
 def test_recordings_exist(slug):
     assert gallery.missing(BY_SLUG[slug]) == []
 
 
-def test_pending_is_what_is_missing(page):
-    assert BY_SLUG.keys() >= PENDING
-    assert set(pictures(page)) == set(SHOWN), "python tools/make_gallery.py, and keep PENDING as short as it is"
+def test_the_page_shows_every_figure(page):
+    assert set(pictures(page)) == set(BY_SLUG), "python tools/make_gallery.py"
 
 
 def test_page_is_as_the_tool_makes_it(figures, page):
-    assert page == gallery.page(figures, {slug: [] for slug in BY_SLUG if slug in PENDING}), "make it again"
+    assert page == gallery.page(figures, {}), "make it again"
 
 
-@pytest.mark.parametrize("slug", SHOWN)
+@pytest.mark.parametrize("slug", BY_SLUG)
 def test_picture(slug, figures, page):
     from PIL import Image
 
@@ -73,7 +69,7 @@ def test_picture(slug, figures, page):
 
 def test_pictures_are_few_and_small():
     files = sorted((DOCS / "gallery").iterdir())
-    assert {path.stem for path in files} == set(SHOWN), "a picture that the page does not show"
+    assert {path.stem for path in files} == set(BY_SLUG), "a picture that the page does not show"
     assert sum(path.stat().st_size for path in files) < gallery.MOST_BYTES
 
 
@@ -81,8 +77,7 @@ def test_pictures_are_few_and_small():
 def test_code_runs_as_it_is_shown(slug, page, monkeypatch):
     import trt_lessons as tl
 
-    entry = next(entry for entry in gallery.ENTRIES if entry.slug == slug)
-    monkeypatch.setenv("TRT_LESSONS_RECORDED_GPU", gallery.machine(entry))
+    monkeypatch.setenv("TRT_LESSONS_RECORDED_GPU", gallery.machine(BY_SLUG[slug]))
     before, after = page.split(f"(gallery/{slug}.png)")[0], page.split(f"(gallery/{slug}.png)")[1]
     head, code = (re.search(r"```python\n(.*?)```", text, re.DOTALL)[1] for text in (before, after))
     names: dict = {}

@@ -326,3 +326,7 @@ def test_saved_picture_holds_its_description(tmp_path):
 
     path = plots.save(FIGURES["bars"](), tmp_path / "bars.png")
     assert "build: 35,800 ms" in Image.open(path).text["Description"]
+
+
+def test_no_layers_are_no_error():
+    assert plots.layer_times({}).axes[0].get_xlim() == (0, 1.45)

@@ -25,8 +25,7 @@ def layer_times(
         shown.append((f"{len(rest)} more layers", sum(r[1] for r in rest)))
     fig, axis = style.new(height=1.5 + 0.27 * len(shown))
     texts = [f"{style.number(v)} ms, {100 * v / total:.0f} %" for _, v in shown]
-    style.bar_row(axis, [r[0] for r in shown], [r[1] for r in shown], texts)
-    axis.set_xlim(0, max(r[1] for r in shown) * 1.45 or 1)
+    style.bar_row(axis, [r[0] for r in shown], [r[1] for r in shown], texts, room=0.45)
     axis.tick_params(axis="y", labelsize=9)
     axis.set_ylim(len(shown) - 0.4, -0.6)
     words = f"ms a layer; the sum is {style.ms(total)}"
@@ -86,7 +85,7 @@ def fusion(
             axis.plot([0.37, 0.40], [row, row], color=style.MUTED, linewidth=1)
             axis.text(0.405, row, "gone", fontsize=8.5, va="center", color=style.MUTED)
     for i, (name, origins) in right:
-        text = f"{_short(name, 38)}" + (f"  ({len(origins)})" if len(origins) > 1 else "")
+        text = _short(name, 38) + (f"  ({len(origins)})" if len(origins) > 1 else "")
         look = {
             "facecolor": style.PAPER,
             "edgecolor": _color(i),

@@ -221,8 +221,13 @@ def thousands(axis: Any) -> None:
     axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.10g}"))
 
 
-def bar_row(axis: Any, labels: list[str], values: list[float], texts: list[str], *, start: int = 0) -> None:
-    """Horizontal bars, the first on top, each with its value written at its end."""
+def bar_row(
+    axis: Any, labels: list[str], values: list[float], texts: list[str], *, start: int = 0, room: float = 0.32
+) -> None:
+    """Horizontal bars, the first on top, each with its value written at its end.
+
+    room: beyond the longest bar, for its text, as a share of that bar.
+    """
     places = list(range(len(values)))
     for i, value in enumerate(values):
         axis.barh(i, value, color=color(start), hatch=hatch(start), edgecolor=PAPER, height=0.62)
@@ -230,7 +235,7 @@ def bar_row(axis: Any, labels: list[str], values: list[float], texts: list[str],
     axis.invert_yaxis()
     most = max(values, default=1) or 1
     if axis.get_xscale() == "linear":
-        axis.set_xlim(0, most * 1.32)
+        axis.set_xlim(0, most * (1 + room))
         if most >= 10_000:
             thousands(axis.xaxis)
     for i, (value, text) in enumerate(zip(values, texts, strict=True)):

@@ -77,6 +77,7 @@ def drop_unused(graph: onnx.GraphProto) -> None:
 
 
 def cpu_session(model: onnx.ModelProto) -> Any:
+    """An onnxruntime session for it on the CPU, quiet below errors."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -193,8 +193,10 @@ class EngineInspector(Reporter):
 
 
 def _line(layer: dict | str) -> str:
-    if not layer or not isinstance(layer, dict):
-        return layer or ""
+    if isinstance(layer, str):
+        return layer
+    if not layer:
+        return ""
     sides = ((f"{t['Name']}{t['Dimensions']}:{t['Datatype']}" for t in layer.get(s, ())) for s in ("Inputs", "Outputs"))
     return f"{layer.get('LayerType', '')} {layer.get('Name', '')}: {' -> '.join(map(', '.join, sides))}"
 
