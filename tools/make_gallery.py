@@ -53,9 +53,9 @@ ENTRIES = [
         "latency_distribution",
         "How are the times of a query spread, and who is faster?",
         "benchmarks",
-        tuple(f"{name}, batch 256" for name in ("PyTorch graph FP16", "TensorRT FP16", "TensorRT INT8")),
+        tuple(f"{name}, batch 256" for name in ("PyTorch compiled FP16", "TensorRT FP16", "TensorRT INT8")),
         """
-        runners = ("PyTorch graph FP16", "TensorRT FP16", "TensorRT INT8")
+        runners = ("PyTorch compiled FP16", "TensorRT FP16", "TensorRT INT8")
         times = {name: recall(f"{name}, batch 256").value for name in runners}
         tl.plots.latency_distribution(times)
         """,

@@ -37,7 +37,9 @@ COPIES = '"$0" -m trt_lessons.cli lab --copies-only --workbook "$HOME/workbook"'
 c.Spawner.cmd = ["sh", "-c", COPIES + ' && exec "$0" -m jupyterhub.singleuser "$@"', sys.executable]
 c.Spawner.notebook_dir = "~/workbook"
 c.Spawner.default_url = "/lab/tree/00_start_here.ipynb"
-c.Spawner.start_timeout = 120  # seconds; a class logs in at the same time
+# seconds: a class logs in at the same time, and each server then starts slowly
+c.Spawner.start_timeout = 180
+c.Spawner.http_timeout = 180  # the default, 30, gives up a server that only shares its CPU with thirty others
 c.Spawner.environment = {
     "PATH": os.pathsep.join([str(BIN), os.environ["PATH"]]),  # `trt-lessons` in a learner's terminal
     "TRT_LESSONS_HOME": str(ROOT),

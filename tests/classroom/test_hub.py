@@ -64,7 +64,7 @@ class Hub:
         headers = {"Authorization": f"token {self.token}"}
         return requests.request(method, f"http://{self.at}{path}", headers=headers, timeout=60, **how)
 
-    def wait(self, path: str, ready: object, seconds: float = 120) -> dict:
+    def wait(self, path: str, ready: object, seconds: float = 200) -> dict:
         """The answer of `path` once `ready(answer)`; fails with the end of the hub's log."""
         end = time.monotonic() + seconds
         while time.monotonic() < end and self.process.poll() is None:
