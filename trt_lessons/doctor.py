@@ -184,7 +184,7 @@ def driver(m: Machine) -> Finding:
     cuda = m.cuda()
     if not isinstance(cuda, str) and cuda[0] > 0:
         version = m.driver_version()
-        what = f"NVIDIA driver {version or '(version unknown)'}, {cuda[0]} GPU, CUDA {cuda[1]}.{cuda[2]}"
+        what = f"NVIDIA driver {version or '(version unknown)'}, {cuda[0]} GPU, CUDA up to {cuda[1]}.{cuda[2]}"
         return Finding(True, what)
     if m.nvidia_device_files() or m.driver_version():
         cause = cuda if isinstance(cuda, str) else "it reports no device (CUDA_VISIBLE_DEVICES empty?)"

@@ -235,7 +235,8 @@ def search(mine: Subject, limit: float | None = None, *, say: Callable[[str], An
             row.weights, row.error = weight_bytes(graph), difference(outputs[name], outputs["FP32"])
             row.accuracy = mine.accuracy(outputs[name])
         rows.append(row)
-        say(f"{name:5} {'refused' if row.refused else 'built and compared'} in {time.perf_counter() - start:.1f} s")
+        done = "refused" if row.refused else "taken from the cache" if reports[name].from_cache else "built"
+        say(f"{name:5} {done}{'' if row.refused else ' and compared'} in {time.perf_counter() - start:.1f} s")
     _add_times(mine, rows, reports)
     chosen, why = choose(rows, limit)
     apart = difference(outputs["FP32"], onnxruntime_answers(mine.model, mine.batches))

@@ -216,3 +216,12 @@ def test_the_interpreter_is_small() -> None:
 def test_each_file_of_the_interpreter_says_what_it_is() -> None:
     for path in (ROOT / "trt_lessons" / "interpreter").rglob("*.py"):
         assert ast.get_docstring(ast.parse(path.read_text())), path
+
+
+WAITING = ROOT / "drafts" / "next.patch"
+
+
+@pytest.mark.skipif(not WAITING.exists(), reason="no change of a cell waits for the next recorded run")
+def test_changes_that_wait_still_fit() -> None:
+    done = subprocess.run(["git", "apply", "--check", WAITING], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr

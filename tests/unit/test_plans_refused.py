@@ -14,7 +14,7 @@ WORDS = {
     "begin as a plan": HEADER + "magicTag == rt::kPLAN_MAGIC_TAG failed.)",
     "damaged or cut short": HEADER + "size == blobSize failed.)",
     "another version of TensorRT": "6: The engine plan file is not compatible with this version of TensorRT, "
-    "expecting library version 8.6.0.12 got 7.6.0.12, please rebuild.",
+    "expecting library version 8.6.1.6 got 8.6.0.12, please rebuild.",
     "another GPU": "6: The engine plan file is generated on an incompatible device, expecting compute 9.0 got "
     "compute 8.6, please rebuild.",
 }

@@ -114,9 +114,10 @@ def ablation(
             fontsize=9.5,
         )
     axis.axvline(0, color=style.INK, linewidth=1.2)
-    reach = max([abs(c) for c in changes] + [1.0])
     low, high = min([*changes, 0]), max([*changes, 0])
-    axis.set_xlim(low - (0.55 * reach if low < 0 else 0.1 * reach), high + (0.55 * reach if high > 0 else 0.1 * reach))
+    left, right = (0.3 if end else 0.04 for end in (low, high))  # shares of the axis, for the texts beyond the bars
+    width = max(high - low, 1) / (1 - left - right)
+    axis.set_xlim(low - left * width, high + right * width)
     axis.set_yticks(range(len(others)), [k for k, _ in others])
     axis.invert_yaxis()
     axis.spines[["left"]].set_visible(False)
