@@ -14,16 +14,17 @@ from __future__ import annotations
 import atexit
 import hashlib
 import weakref
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import backend, compat
+from . import backend, compat, pipeline
+from .buffers import Memory, Shape, TensorInfo, output_allocator, pinned
 from .errors import DtypeError, LessonError, ShapeError
-from .slots import STAGED_BYTES, Memory, Shape, Slot, TensorInfo, can_share_profile, output_allocator, repeater
+from .slots import STAGED_BYTES, Slot, can_share_profile, repeater
 
 __all__ = ["Session", "Slot", "TensorInfo", "pinned"]
 
@@ -37,11 +38,6 @@ def _close_all() -> None:
     """Close what is still open while CUDA's context lives: later it would end the process with an error."""
     for session in list(_OPEN):
         session.close()
-
-
-def pinned(shape: int | Shape, dtype: Any = np.float32) -> np.ndarray:
-    """Zeros in page-locked host memory: `Session.stream` copies such arrays to the GPU without a detour."""
-    return backend.cuda.pagelocked_zeros(shape, dtype)
 
 
 class Session:
@@ -219,18 +215,19 @@ class Session:
                 raise _wrong_dtype(name, array.dtype, dtype)
             arrays.append(array)
         if len(inputs) != len(arrays):
-            unknown = ", ".join(repr(name) for name in inputs if name not in self.inputs)
-            raise ShapeError(f"unknown input {unknown}", cure=f"the inputs are {_listed(self.inputs)}")
+            raise self._unknown(inputs)
         return arrays
+
+    def _unknown(self, names: Iterable[str]) -> ShapeError:
+        unknown = _listed(name for name in names if name not in self.inputs)
+        return ShapeError(f"unknown input {unknown}", cure=f"the inputs are {_listed(self.inputs)}")
 
     def _named(self, inputs: Any) -> dict[str, Any]:
         if hasattr(inputs, "keys"):
             return dict(inputs)
         if len(self.inputs) != 1:
-            raise ShapeError(
-                f"one array was given for {len(self.inputs)} inputs",
-                cure=f"give a dict with {_listed(self.inputs)}",
-            )
+            what = f"one array was given for {len(self.inputs)} inputs"
+            raise ShapeError(what, cure=f"give a dict with {_listed(self.inputs)}")
         return {next(iter(self.inputs)): inputs}
 
     def _converted(self, name: str, inputs: dict[str, Any]) -> np.ndarray:
@@ -260,7 +257,8 @@ class Session:
             cure="give a shape in that range, or build with a wider profile",
         )
 
-    def _key(self, arrays: list[np.ndarray]) -> tuple:
+    def key(self, arrays: list[np.ndarray]) -> tuple:
+        """What tells one slot from another: the shapes, and the numbers of inputs that stay on the host."""
         if not self._has_host_inputs:
             return tuple([array.shape for array in arrays])
         values = [a.tobytes() for a, (_, _, host) in zip(arrays, self._specs, strict=True) if host]
@@ -272,7 +270,7 @@ class Session:
         """A new set of buffers: for inputs (copied in), for shapes (zeros), or the profile's best shapes."""
         if inputs is not None:
             arrays = self.check(inputs)
-            slot = self._new_slot(arrays)
+            slot = self.new_slot(arrays)
             for buffer, array in zip(slot.inputs.values(), arrays, strict=True):
                 np.copyto(buffer.host, array)
             return slot
@@ -280,11 +278,11 @@ class Session:
             raise LessonError("this session is closed", cure="make a new Session")
         wanted = {name: self._range(name)[1] for name in self.inputs} | dict(shapes or {})
         if len(wanted) != len(self.inputs):
-            unknown = ", ".join(repr(name) for name in wanted if name not in self.inputs)
-            raise ShapeError(f"unknown input {unknown}", cure=f"the inputs are {_listed(self.inputs)}")
-        return self._new_slot([np.zeros(wanted[name], dtype) for name, dtype, _ in self._specs])
+            raise self._unknown(wanted)
+        return self.new_slot([np.zeros(wanted[name], dtype) for name, dtype, _ in self._specs])
 
-    def _new_slot(self, arrays: list[np.ndarray]) -> Slot:
+    def new_slot(self, arrays: list[np.ndarray]) -> Slot:
+        """Buffers for arrays that `check` gave: only inputs that stay on the host are copied."""
         shapes, values = {}, {}
         for (name, _, host), array in zip(self._specs, arrays, strict=True):
             self._check_shape(name, array.shape)
@@ -300,7 +298,7 @@ class Session:
         self._all_slots.discard(slot)
 
     def _slot_for(self, arrays: list[np.ndarray]) -> Slot:
-        key = self._key(arrays)
+        key = self.key(arrays)
         last = self._last
         if last is not None and last.key == key:
             return last
@@ -309,7 +307,7 @@ class Session:
         if slot is None:
             while len(self._slots) >= KEPT_SHAPES:
                 self._slots.popitem(last=False)[1].free()
-            slot = self._slots[key] = self._new_slot(arrays)
+            slot = self._slots[key] = self.new_slot(arrays)
         self._slots.move_to_end(key)
         self._last, self._again = slot, repeater(slot)
         return slot
@@ -362,113 +360,9 @@ class Session:
         """
         if depth < 1:
             raise ShapeError(f"depth={depth}", cure="depth is 1 or more")
-        use_graph = self.graph if graph is None else graph
         if self.data_dependent:
             return (self.infer(batch, graph=False) for batch in batches)
-        return self._pipeline(batches, depth, use_graph)
-
-    def _pipeline(self, batches: Iterable[Any], depth: int, graph: bool) -> Iterator[dict[str, np.ndarray]]:
-        pipeline = _Pipeline(self, depth, graph)
-        try:
-            for batch in batches:
-                pipeline.enqueue(self.check(batch))
-                if len(pipeline.flying) > depth:
-                    yield pipeline.finish()
-            while pipeline.flying:
-                yield pipeline.finish()
-        finally:
-            pipeline.close()
-
-
-class _Pipeline:
-    """Three streams and a ring of slots: copy in, compute and copy out of different batches at one time."""
-
-    def __init__(self, session: Session, depth: int, graph: bool) -> None:
-        cuda = backend.cuda
-        self.session, self.depth, self.graph = session, depth, graph
-        self.stream_in, self.stream_out = cuda.Stream(), cuda.Stream()
-        self.compute = session.cuda_stream  # the context works in one stream, here and in infer()
-        self.flying: deque[_Query] = deque()
-        self.free: dict[tuple, list[_Query]] = {}
-        self.made = 0
-
-    def enqueue(self, arrays: list[np.ndarray]) -> None:
-        """Enqueue one batch; the host does not wait."""
-        query = self._take(arrays)
-        copy = backend.cuda.memcpy_htod_async
-        for buffer, array in zip(query.slot.inputs.values(), arrays, strict=True):
-            if not buffer.is_copied:
-                continue
-            if array.flags.c_contiguous and _is_pinned(array):
-                copy(buffer.device, array.reshape(-1).view(np.uint8), self.stream_in)
-                query.kept.append(array)
-            else:
-                np.copyto(buffer.host, array)
-                copy(buffer.device, buffer.raw, self.stream_in)
-        query.copied_in.record(self.stream_in)
-        self.compute.wait_for_event(query.copied_in)
-        (query.slot.graph if self.graph else query.slot.compute)(self.compute)
-        query.computed.record(self.compute)
-        self.stream_out.wait_for_event(query.computed)
-        query.slot.d2h(self.stream_out)
-        query.copied_out.record(self.stream_out)
-        self.flying.append(query)
-
-    def _take(self, arrays: list[np.ndarray]) -> _Query:
-        key = self.session._key(arrays)
-        free = self.free.get(key)
-        if free:
-            return free.pop()
-        if self.made > 2 * self.depth:
-            for unused in (query for queries in self.free.values() for query in queries):
-                unused.slot.free()
-                self.made -= 1
-            self.free.clear()
-        self.made += 1
-        query = _Query(self.session._new_slot(arrays))
-        if self.graph:
-            self._settle()
-            query.slot.capture(self.compute)
-        return query
-
-    def _settle(self) -> None:
-        for stream in (self.stream_in, self.compute, self.stream_out):
-            stream.synchronize()
-
-    def finish(self) -> dict[str, np.ndarray]:
-        """Wait for the oldest batch and return its outputs."""
-        query = self.flying.popleft()
-        query.copied_out.synchronize()
-        found = query.slot.results()
-        query.kept.clear()
-        self.free.setdefault(query.slot.key, []).append(query)
-        return found
-
-    def close(self) -> None:
-        """Wait for everything and give the buffers back."""
-        self._settle()
-        for query in (*self.flying, *(query for queries in self.free.values() for query in queries)):
-            query.slot.free()
-        self.flying.clear()
-        self.free.clear()
-
-
-class _Query:
-    """A slot with the three events of its way through the pipeline, and the arrays it reads from."""
-
-    def __init__(self, slot: Slot) -> None:
-        cuda = backend.cuda
-        self.slot, self.kept = slot, []
-        made = [cuda.Event(cuda.event_flags.DISABLE_TIMING) for _ in range(3)]
-        self.copied_in, self.computed, self.copied_out = made
-
-
-def _is_pinned(array: np.ndarray) -> bool:
-    kinds = backend.cuda.PagelockedHostAllocation
-    base = array
-    while isinstance(base, np.ndarray):
-        base = base.base
-    return isinstance(base, kinds)
+        return pipeline.run(self, batches, depth, self.graph if graph is None else graph)
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -489,11 +383,7 @@ def _plan_bytes(plan: Any) -> bytes | None:
     plan = getattr(plan, "plan", plan)
     if isinstance(plan, (str, Path)):
         return Path(plan).read_bytes() if Path(plan).is_file() else None
-    if isinstance(plan, bytes):
-        return plan
-    if isinstance(plan, (bytearray, memoryview, backend.trt.IHostMemory)):
-        return bytes(plan)
-    return None
+    return bytes(plan) if isinstance(plan, (bytes, bytearray, memoryview, backend.trt.IHostMemory)) else None
 
 
 def _engine_of(plan: Any) -> Any:

@@ -218,6 +218,37 @@ def test_each_file_of_the_interpreter_says_what_it_is() -> None:
         assert ast.get_docstring(ast.parse(path.read_text())), path
 
 
+def rooms_in_order() -> list[str]:
+    """The rooms as README lists them, each above those that it may import."""
+    text = (ROOT / "README.md").read_text("utf-8").partition("imports only those before it:")[2].partition("\n\n")[0]
+    return re.findall(r"`(\w+)`", text)
+
+
+def imports_of(room: str) -> set[str]:
+    """The modules of the package that one of its modules, or a folder of them, imports when it is imported."""
+    found: set[str] = set()
+    here = ROOT / "trt_lessons" / room
+    if not here.is_dir() and not here.with_suffix(".py").exists():
+        return found  # a name of the package itself, such as its version
+    for path in here.rglob("*.py") if here.is_dir() else [here.with_suffix(".py")]:
+        depth = len(path.relative_to(ROOT / "trt_lessons").parts)  # so many dots lead to the package
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.ImportFrom) and node.level == depth:
+                found |= {node.module.partition(".")[0]} if node.module else {name.name for name in node.names}
+    return found - {room}
+
+
+def test_imports_go_one_way() -> None:
+    rooms = rooms_in_order()
+    assert len(rooms) > 15 and any(imports_of(room) for room in rooms)
+    for i, room in enumerate(rooms):
+        seen, todo = set(), [room]
+        while todo:
+            seen |= (new := imports_of(todo.pop()) - seen)
+            todo += new
+        assert not seen & set(rooms[i:]), f"{room} stands below what it imports: {sorted(seen & set(rooms[i:]))}"
+
+
 WAITING = ROOT / "drafts" / "next.patch"
 
 

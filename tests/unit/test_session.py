@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pytest
 
-from trt_lessons import backend, build, errors, session, slots
+from trt_lessons import backend, buffers, build, errors, session, slots
 from trt_lessons.session import Session, pinned
 
 
@@ -94,7 +94,7 @@ def test_blocks_are_used_again(made, monkeypatch):
 
 
 def test_sizes_of_blocks():
-    memory = slots.Memory()
+    memory = buffers.Memory()
     sizes = [memory.take("pinned", n)[0] for n in (0, 1, 512, 513, 5000, (1 << 24) - 1, 1 << 24, (1 << 24) + 1)]
     assert sizes == [512, 512, 512, 1024, 8192, 1 << 24, 1 << 24, (1 << 24) + (4 << 20)]
 
@@ -185,7 +185,7 @@ def test_depth_of_a_stream(made):
 def test_pinned_arrays_are_zero_and_known(made):
     array = pinned((2, 3))
     assert array.dtype == np.float32 and not array.any()
-    assert session._is_pinned(array) and session._is_pinned(array[1:]) and not session._is_pinned(x_of(2))
+    assert buffers.is_pinned(array) and buffers.is_pinned(array[1:]) and not buffers.is_pinned(x_of(2))
 
 
 def test_page_locked_arrays_are_not_copied_on_the_host(made, monkeypatch):

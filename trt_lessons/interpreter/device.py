@@ -3,6 +3,8 @@
 Device memory has addresses of its own that no host pointer can equal and that are never used twice. A stream
 is a queue, worked off only when something waits for it: a forgotten synchronize reads the old numbers every
 time. `cuda` and `cudart` put CUDA's names on it; `tensorrt` uses `view`, `enqueue` and `run_now`.
+
+It is one file because it is one state: memory, streams, events and captures under one lock, each asking the others.
 """
 
 from __future__ import annotations

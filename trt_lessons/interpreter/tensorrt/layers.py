@@ -1,4 +1,4 @@
-"""Stands for ILayer and its kinds: what a layer is and holds. How it computes is in `lowering`."""
+"""Stands for ILayer and its kinds: what a layer is and holds. How it computes is in `writers`."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from . import layers as L
 from .callbacks import INTERNAL, USAGE, Reporter
 from .lowering import Lowering, NetworkError
 from .types import Dims, UnknownDims, Weights, as_array
+from .writers import WRITERS
 
 
 class ITensor:
@@ -86,7 +87,7 @@ class INetworkDefinition(Reporter):
         self._layers: list[L.ILayer] = []
         self._inputs: list[ITensor] = []
         self._outputs: list[ITensor] = []
-        self._lowering = Lowering(self)
+        self._lowering = Lowering(self, WRITERS)
 
     num_layers = property(lambda self: len(self._layers))
     num_inputs = property(lambda self: len(self._inputs))

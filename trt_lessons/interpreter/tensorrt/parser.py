@@ -12,9 +12,10 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from . import enums as E
 from .callbacks import Flags, ILogger
-from .lowering import ELEMENTWISE, NetworkError
+from .lowering import NetworkError
 from .network import INetworkDefinition, ITensor
 from .types import FROM_ONNX, Dims
+from .writers import ELEMENTWISE
 
 _OPS_BY_KIND = {
     "CONVOLUTION": "Conv", "DECONVOLUTION": "ConvTranspose", "POOLING": "MaxPool AveragePool",

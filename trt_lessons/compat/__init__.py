@@ -1,0 +1,80 @@
+"""The only room that knows TensorRT's versions: 8.6, 10.x, 11.x, and the interpreter, which is like 11.4.
+
+Everything above this room writes one code path. Names that only some versions have are asked for by name,
+never by number, and a precision that a version cannot do is an error, never dropped. Introduced in lesson 03.
+"""
+
+from .building import (
+    PRECISIONS,
+    add_dequantize,
+    add_quantize,
+    check_opset,
+    check_precisions,
+    contexts_share_profiles,
+    create_builder,
+    create_network,
+    declare_type,
+    default_level,
+    flags,
+    parser_error,
+    permit,
+    quiet_tactics,
+    register_plugins,
+    survives_any_bytes,
+    tf32,
+    watch,
+)
+from .engines import INTERPRETER_MAGIC, TENSORRT_MAGIC, device_memory, io_tensors, np_dtype, outdated, shape
+from .inspector import (
+    engine_information,
+    engine_layers,
+    fed_by_dequantize,
+    is_compute,
+    is_opaque,
+    normalize_layers,
+    short_dtype,
+)
+from .log import SEVERITIES, Log, shared_log
+from .versions import has, is_interpreter, strongly_typed, version
+
+__all__ = [
+    "INTERPRETER_MAGIC",
+    "PRECISIONS",
+    "SEVERITIES",
+    "TENSORRT_MAGIC",
+    "Log",
+    "add_dequantize",
+    "add_quantize",
+    "check_opset",
+    "check_precisions",
+    "contexts_share_profiles",
+    "create_builder",
+    "create_network",
+    "declare_type",
+    "default_level",
+    "device_memory",
+    "engine_information",
+    "engine_layers",
+    "fed_by_dequantize",
+    "flags",
+    "has",
+    "io_tensors",
+    "is_compute",
+    "is_interpreter",
+    "is_opaque",
+    "normalize_layers",
+    "np_dtype",
+    "outdated",
+    "parser_error",
+    "permit",
+    "quiet_tactics",
+    "register_plugins",
+    "shape",
+    "shared_log",
+    "short_dtype",
+    "strongly_typed",
+    "survives_any_bytes",
+    "tf32",
+    "version",
+    "watch",
+]
