@@ -14,6 +14,7 @@ import pytest
 
 from trt_lessons import plots
 from trt_lessons.measurement import Measurement
+from trt_lessons.plots import inside
 from trt_lessons.provenance import Provenance
 
 H200 = Provenance("NVIDIA H200", "570", "12.9", "8.6.0", utc="2026-11-22T13:00:00Z")
@@ -330,3 +331,24 @@ def test_saved_picture_holds_its_description(tmp_path):
 
 def test_no_layers_are_no_error():
     assert plots.layer_times({}).axes[0].get_xlim() == (0, 1.45)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("block1.conv1 + block1.norm1 + block1.relu1", "block1: conv1 + norm1 + relu1"),
+        ("/l1/conv/Conv + /l1/conv/Relu", "/l1/conv: Conv + Relu"),
+        ("conv1 + conv2", "conv1 + conv2"),
+        ("classifier", "classifier"),
+        ("fc.weight + fc_quantize_w + a.fc + a.relu", "a: fc + relu"),
+        ("before_the_classifier + (Unnamed Layer* 165) [ElementWise]", "before_the_classifier"),
+        (
+            "transpose_before_fc + fc + fc.bias + unsqueeze_node_after_fc.bias + (Unnamed Layer* 1) [ElementWise]",
+            "fc + fc.bias",
+        ),
+        ("(Unnamed Layer* 1) [Shuffle]", "(Unnamed Layer* 1) [Shuffle]"),
+        ("x" * 60, "x" * 22 + "\N{HORIZONTAL ELLIPSIS}" + "x" * 21),
+    ],
+)
+def test_names_of_engine_layers(name: str, shown: str) -> None:
+    assert inside._short(name, 44) == shown
