@@ -28,7 +28,7 @@ _EXPORTS: dict[str, tuple[str, str | None]] = {
     "build": ("build", None),  # the room is callable: tl.build(...) is build.build(...)
     "load": ("build", "load"),
     "Session": ("session", "Session"),
-    "pinned": ("session", "pinned"),
+    "pinned": ("buffers", "pinned"),
     "measure": ("measure", None),  # callable too
     "measure_callable": ("measure", "measure_callable"),
     "Log": ("compat", "Log"),

@@ -107,10 +107,14 @@ class _Job:
         return {
             "precision": self.asked,
             "profiles": [{k: [list(s) for s in v] for k, v in p.items()} for p in self.profiles],
-            "level": self.level if self.level is not None else compat.default_level(bool(self.kinds & {"int8", "fp8"})),
+            "level": self._level(self.kinds),
             "workspace": self.workspace,
             "permit": sorted(self.permitted),
         }
+
+    def _level(self, kinds: set[str]) -> int | None:
+        """The level asked for, else the one for a network of these kinds; None: TensorRT's own."""
+        return self.level if self.level is not None else compat.default_level(bool(kinds & {"int8", "fp8"}))
 
     def key(self) -> str:
         """Name of this build in the engine cache."""
@@ -197,8 +201,7 @@ class _Job:
         compat.permit(config, kinds | self.permitted | {k for k in self.wanted if k in compat.PRECISIONS})
         if self.wanted & {"fp32", "tf32"}:
             compat.tf32(config, "tf32" in self.wanted)
-        level = self.level if self.level is not None else compat.default_level(bool(kinds & {"int8", "fp8"}))
-        if level is not None:
+        if (level := self._level(kinds)) is not None:
             config.builder_optimization_level = level
         if self.workspace is not None:
             config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, int(self.workspace))

@@ -24,6 +24,7 @@ _PREFIX = re.compile(
     r"^(?:reshape_before_|reshape_after_|shuffle_before_|shuffle_after_|squeeze_before_|squeeze_after_"
     r"|unsqueeze_node_after_|copied_squeeze_between_|fused |shuffle_|reshape_)"
 )
+_UNASKED = re.compile(r"\(Unnamed|\w+_(before|after|between)_")  # layers that the parser or the builder puts between
 _METADATA = re.compile(r"\[ONNX Layer: (.*?)\](?=[\x1e\x1f]|\[ONNX Layer: |$|\s*$)", re.S)
 
 
@@ -88,6 +89,26 @@ def origins(name: str, network: Sequence[str] | None = None, metadata: str = "")
         low, high = span_range(span, order)
         held.update(range(high if low is None else low, high + 1) if high is not None else [])
     return [network[i] for i in sorted(held)]
+
+
+def brief(name: str, most: int) -> str:
+    """An engine layer's name as short as it stays clear, for a label of `most` characters; may still be longer.
+
+    Weights and their Q/DQ pairs go first; where room is short, layers that nobody named or TensorRT put between.
+    What all the others begin with is said once: "block1: conv1 + norm1 + relu1".
+    """
+    pieces = split(name, (" + ",))[::2]
+    works = [piece for piece in pieces if "weight" not in piece and "quantize" not in piece]
+    told = [piece for piece in works if not _UNASKED.match(piece)]
+    kept = works if told else pieces
+    if told and len(" + ".join(kept)) > most:
+        kept = told
+    begin = ""
+    if len(kept) > 1:
+        heads = [kept[0][: dot.end()] for dot in re.finditer("[./]", kept[0])]  # "block1." of "block1.conv1"
+        begin = max((head for head in heads if all(piece.startswith(head) for piece in kept)), key=len, default="")
+    text = " + ".join(piece[len(begin) :] for piece in kept)
+    return f"{begin[:-1]}: {text}" if begin[:-1] else text
 
 
 def span_range(span: tuple[str, str], order: dict[str, int]) -> tuple[int | None, int | None]:

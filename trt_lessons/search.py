@@ -230,13 +230,13 @@ def search(mine: Subject, limit: float | None = None, *, say: Callable[[str], An
             if name == "FP32":
                 raise
             reports.pop(name, None)
-            row.refused = problem.what
+            row.refused, done = problem.what, "refused"
         else:
             row.weights, row.error = weight_bytes(graph), difference(outputs[name], outputs["FP32"])
             row.accuracy = mine.accuracy(outputs[name])
+            done = f"{'taken from the cache' if reports[name].from_cache else 'built'} and compared"
         rows.append(row)
-        done = "refused" if row.refused else "taken from the cache" if reports[name].from_cache else "built"
-        say(f"{name:5} {done}{'' if row.refused else ' and compared'} in {time.perf_counter() - start:.1f} s")
+        say(f"{name:5} {done} in {time.perf_counter() - start:.1f} s")
     _add_times(mine, rows, reports)
     chosen, why = choose(rows, limit)
     apart = difference(outputs["FP32"], onnxruntime_answers(mine.model, mine.batches))

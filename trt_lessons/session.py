@@ -12,7 +12,6 @@ lessons need not repeat them; `stream` and CUDA graphs are introduced in lesson 
 from __future__ import annotations
 
 import atexit
-import hashlib
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
@@ -22,11 +21,12 @@ from typing import Any
 import numpy as np
 
 from . import backend, compat, pipeline
-from .buffers import Memory, Shape, TensorInfo, output_allocator, pinned
+from .buffers import Memory, Shape, TensorInfo, output_allocator
 from .errors import DtypeError, LessonError, ShapeError
+from .files import sha256
 from .slots import STAGED_BYTES, Slot, can_share_profile, repeater
 
-__all__ = ["Session", "Slot", "TensorInfo", "pinned"]
+__all__ = ["Session", "Slot", "TensorInfo"]
 
 KEPT_SHAPES = 16  # sets of input shapes whose buffers infer() keeps
 
@@ -100,7 +100,7 @@ class Session:
     @property
     def plan_sha256(self) -> str | None:
         """sha256 of the plan; None for a Session made from an engine."""
-        return None if self._plan is None else hashlib.sha256(self._plan).hexdigest()
+        return None if self._plan is None else sha256(self._plan)
 
     def close(self) -> None:
         """Give everything back: graphs, buffers, context, engine. Harmless the second time."""

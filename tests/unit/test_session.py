@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from trt_lessons import backend, buffers, build, errors, session, slots
-from trt_lessons.session import Session, pinned
+from trt_lessons.buffers import pinned
+from trt_lessons.session import Session
 
 
 def negative(network) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .. import engine_names
 from . import style
 
 
@@ -48,23 +48,8 @@ def layer_times(
 
 
 def _short(name: str, most: int) -> str:
-    """An engine layer's name for a figure, of at most `most` characters.
-
-    Weights and their Q/DQ pairs go first; where room is short, layers that nobody named or TensorRT put between.
-    What all the others begin with is said once: "block1: conv1 + norm1 + relu1".
-    """
-    parts = str(name).split(" + ")
-    works = [part for part in parts if "weight" not in part and "quantize" not in part]
-    told = [part for part in works if not re.match(r"\(Unnamed|\w+_(before|after|between)_", part)]
-    kept = works if told else parts
-    if told and len(" + ".join(kept)) > most:
-        kept = told
-    begin = ""
-    if len(kept) > 1:
-        heads = [kept[0][: dot.end()] for dot in re.finditer("[./]", kept[0])]  # "block1." of "block1.conv1"
-        begin = max((head for head in heads if all(part.startswith(head) for part in kept)), key=len, default="")
-    text = " + ".join(part[len(begin) :] for part in kept)
-    return style.shorten(f"{begin[:-1]}: {text}" if begin[:-1] else text, most)
+    """An engine layer's name for a figure, of at most `most` characters."""
+    return style.shorten(engine_names.brief(str(name), most), most)
 
 
 def _color(i: int) -> str:
