@@ -233,7 +233,7 @@ ENTRIES = [
 ]
 
 NOT_SHOWN = {
-    "compare": "two machines, and no lesson is recorded on two here; `tl.recordings.compare().figure()` draws it",
+    "compare": "two machines, and no lesson is recorded on two here; `tl.compare().figure()` draws it",
     "digits": "pictures and what the network read, no measurement; see lesson 00",
     "flow_chart": "steps in order, no measurement; see lesson 03",
     "ownership": "who makes which object, no measurement; see lesson 01",

@@ -10,74 +10,75 @@ Everything loads when it is first used, so that the import itself stays fast.
 from __future__ import annotations
 
 import importlib
-import sys
-import types
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # what an editor sees; `_EXPORTS` below says the same to Python, and a test compares them
+    from . import backend as backend
+    from . import compat as compat
+    from . import errors as errors
+    from . import models as models
+    from . import plots as plots
+    from . import precision as precision
+    from .advice import buckets as buckets
+    from .advice.comparison import compare as compare
+    from .backend import cuda as cuda
+    from .backend import cudart as cudart
+    from .backend import describe as describe
+    from .backend import trt as trt
+    from .compat import Log as Log
+    from .engines import layers as layers
+    from .engines.build import build as build
+    from .engines.built import BuildReport as BuildReport
+    from .engines.plans import load as load
+    from .measuring import baselines as baselines
+    from .measuring import roofline as roofline
+    from .measuring.measure import measure as measure
+    from .measuring.measure import measure_callable as measure_callable
+    from .records import recordings as recordings
+    from .records.recordings import lesson as lesson
+    from .records.recordings import live_or_recorded as live_or_recorded
+    from .sessions.buffers import pinned as pinned
+    from .sessions.session import Session as Session
+    from .workbook import exercises as exercises
+    from .workbook.exercises import check as check
+    from .workbook.exercises import progress as progress
 
 __version__ = "0.1.0"
 
-# name -> (room, name there); None: the room itself
-_EXPORTS: dict[str, tuple[str, str | None]] = {
-    "trt": ("backend", "trt"),
-    "cuda": ("backend", "cuda"),
-    "cudart": ("backend", "cudart"),
-    "describe": ("backend", "describe"),
-    "lesson": ("recordings", "lesson"),
-    "live_or_recorded": ("recordings", "live_or_recorded"),
-    "check": ("exercises", "check"),
-    "progress": ("exercises", "progress"),
-    "build": ("build", None),  # the room is callable: tl.build(...) is build.build(...)
-    "load": ("build", "load"),
-    "Session": ("session", "Session"),
-    "pinned": ("buffers", "pinned"),
-    "measure": ("measure", None),  # callable too
-    "measure_callable": ("measure", "measure_callable"),
-    "Log": ("compat", "Log"),
-    "backend": ("backend", None),
-    "baselines": ("baselines", None),
-    "buckets": ("buckets", None),
-    "compat": ("compat", None),
-    "errors": ("errors", None),
-    "exercises": ("exercises", None),
-    "layers": ("layers", None),
-    "models": ("models", None),
-    "plots": ("plots", None),
-    "precision": ("precision", None),
-    "recordings": ("recordings", None),
-    "roofline": ("roofline", None),
+# the module that a name of this package comes from -> the names (a module of that name, or something in it)
+_FROM = {
+    "": "backend compat errors models plots precision",
+    "advice": "buckets",
+    "advice.comparison": "compare",
+    "backend": "cuda cudart describe trt",
+    "compat": "Log",
+    "engines": "layers",
+    "engines.build": "build",
+    "engines.built": "BuildReport",
+    "engines.plans": "load",
+    "measuring": "baselines roofline",
+    "measuring.measure": "measure measure_callable",
+    "records": "recordings",
+    "records.recordings": "lesson live_or_recorded",
+    "sessions.buffers": "pinned",
+    "sessions.session": "Session",
+    "workbook": "exercises",
+    "workbook.exercises": "check progress",
 }
-_CALLABLE_ROOMS = ("build", "measure")
+_EXPORTS = {name: module for module, names in _FROM.items() for name in names.split()}
 
 __all__ = [*sorted(_EXPORTS), "__version__"]
-
-
-class _CallableRoom(types.ModuleType):
-    """A room named like its main function: calling the module calls that function."""
-
-    def __call__(self, *args, **kwargs):
-        """Call the function of the same name in this module."""
-        return vars(self)[self.__name__.rpartition(".")[2]](*args, **kwargs)
-
-
-class _Package(types.ModuleType):
-    """The package; makes `build` and `measure` callable as soon as the import system sets them."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if name in _CALLABLE_ROOMS and type(value) is types.ModuleType:
-            value.__class__ = _CallableRoom
-            value.__wrapped__ = vars(value)[name]  # so that help and `tl.build?` show its signature
-        super().__setattr__(name, value)
 
 
 def __getattr__(name: str):
     if name not in _EXPORTS:
         raise AttributeError(f"trt_lessons has no {name!r}; it has: {', '.join(sorted(_EXPORTS))}")
-    room, attribute = _EXPORTS[name]
-    module = importlib.import_module(f".{room}", __name__)
-    return module if attribute is None else getattr(module, attribute)
+    where = f"{__name__}.{_EXPORTS[name]}".rstrip(".")
+    room = importlib.import_module(where)
+    if _EXPORTS[name] and hasattr(room, name):
+        return getattr(room, name)
+    return importlib.import_module(f"{where}.{name}")
 
 
 def __dir__() -> list[str]:
     return __all__
-
-
-sys.modules[__name__].__class__ = _Package

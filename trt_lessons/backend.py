@@ -91,7 +91,7 @@ def describe() -> Description:
 def cuda_package() -> str:
     """Which package `cuda` comes from: `pycuda`, `cuda-python` or `interpreter`."""
     module = sys.modules[__name__].cuda.__name__
-    return {"pycuda.driver": "pycuda", "trt_lessons.cuda_python": "cuda-python"}.get(module, "interpreter")
+    return {"pycuda.driver": "pycuda", "trt_lessons.driver.cuda_python": "cuda-python"}.get(module, "interpreter")
 
 
 # ---- the choice ----
@@ -202,7 +202,7 @@ def _load_cuda() -> Any:
 
 
 def _load_cuda_python() -> Any:
-    module = importlib.import_module("trt_lessons.cuda_python")
+    module = importlib.import_module("trt_lessons.driver.cuda_python")
     module.use_primary_context()
     return module
 

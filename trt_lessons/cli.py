@@ -7,9 +7,10 @@ import os
 import sys
 from pathlib import Path
 
-from . import __version__, turns
+from . import __version__
 from .errors import LessonError
 from .files import home, probe
+from .measuring import turns
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -110,7 +111,7 @@ def _doctor(args: argparse.Namespace) -> int:
 
 
 def _lab(args: argparse.Namespace) -> int:
-    from .workbook import Workbook
+    from .workbook.copies import Workbook
 
     target = _workbook(args)
     copies = Workbook(home() / "notebooks", target).update()
@@ -180,7 +181,7 @@ def jupyter_folders(root: Path) -> dict[str, str]:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from . import execute
+    from .workbook import execute
 
     folder = execute.lessons_folder()
     paths = [execute.find_notebook(n, folder) for n in args.notebooks] or execute.notebooks(folder)
@@ -241,7 +242,7 @@ def _own_model(args: argparse.Namespace, paths: list[Path]) -> set[Path]:
     if any(is_06) and not (args.in_place or args.record):
         given.setdefault("reports", Path(os.environ.get("TRT_LESSONS_REPORTS", "reports")))
     if set(given) & {"model", "data", "batch"}:
-        from . import subject
+        from .advice import subject
 
         subject.read(args.model, args.data, batch=args.batch)
     for word, value in given.items():
@@ -267,16 +268,17 @@ def _record(args: argparse.Namespace) -> int:
 
 
 def _compare(args: argparse.Namespace) -> int:
-    from . import execute, recordings
+    from .advice.comparison import compare
+    from .workbook import execute
 
     lesson = execute.find_notebook(args.lesson, execute.lessons_folder()).stem if args.lesson else None
-    print(recordings.compare(args.mine, args.theirs, lesson))
+    print(compare(args.mine, args.theirs, lesson))
     return 0
 
 
 def _solution(args: argparse.Namespace) -> int:
-    from . import execute
-    from .workbook import solution_report
+    from .workbook import execute
+    from .workbook.copies import solution_report
 
     lesson, dot, _ = args.lesson.partition(".")
     source = execute.find_notebook(lesson, execute.lessons_folder())
@@ -290,7 +292,7 @@ def _solution(args: argparse.Namespace) -> int:
 
 
 def _progress(args: argparse.Namespace) -> int:
-    from . import exercises
+    from .workbook import exercises
 
     workbook = _workbook(args)
     file = workbook / exercises.PROGRESS_FILE
@@ -304,7 +306,7 @@ def _progress(args: argparse.Namespace) -> int:
 
 
 def _classroom(args: argparse.Namespace) -> int:
-    from . import classroom, execute
+    from .workbook import classroom, execute
 
     source = execute.lessons_folder()
     names = args.lessons or [path.stem for path in execute.notebooks(source)]

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 
 import trt_lessons as tl
-from trt_lessons.exercises import exercise, right, wrong
 from trt_lessons.models import digits
+from trt_lessons.workbook.exercises import exercise, right, wrong
 
 
 @exercise("00.1")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import trt_lessons as tl
-from trt_lessons.exercises import Verdict, exercise, right, wrong
+from trt_lessons.workbook.exercises import Verdict, exercise, right, wrong
 
 EXPECTED_BLOCK = "a tensor of shape (-1, 8, 8, 10)"
 

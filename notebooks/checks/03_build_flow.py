@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import trt_lessons as tl
-from trt_lessons.exercises import Verdict, exercise, right, wrong
+from trt_lessons.workbook.exercises import Verdict, exercise, right, wrong
 
 
 def _model(body: str, opsets: str = '"" : 17, "mine" : 1'):

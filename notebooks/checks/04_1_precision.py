@@ -3,8 +3,8 @@
 import numpy as np
 
 from trt_lessons import precision
-from trt_lessons.exercises import exercise, right, wrong
 from trt_lessons.models import digits
+from trt_lessons.workbook.exercises import exercise, right, wrong
 
 
 @exercise("04_1.1")

@@ -3,7 +3,7 @@
 import numpy as np
 
 import trt_lessons as tl
-from trt_lessons.exercises import exercise, right, wrong
+from trt_lessons.workbook.exercises import exercise, right, wrong
 
 NAMES = {
     "pool": ["pool"],

@@ -3,7 +3,7 @@
 import numpy as np
 
 import trt_lessons as tl
-from trt_lessons.exercises import exercise, right, wrong
+from trt_lessons.workbook.exercises import exercise, right, wrong
 
 COUNT = 1 << 22  # numbers a copy: 16 MB, some tenths of a millisecond
 
@@ -92,7 +92,7 @@ def captured(answer):
 
 def made(**medians):
     """A Measurement whose samples are ten of each median, and one late one."""
-    from trt_lessons.measurement import Measurement
+    from trt_lessons.records.measurement import Measurement
 
     series = {kind: np.array([ms] * 10 + [50 * ms]) for kind, ms in medians.items()}
     return Measurement(series, throughput=1.0, batch=1, wall_s=1.0)

@@ -6,7 +6,7 @@ from pathlib import Path
 import onnx
 
 import trt_lessons as tl
-from trt_lessons.exercises import exercise, right, wrong
+from trt_lessons.workbook.exercises import exercise, right, wrong
 
 
 def _tiny(network):

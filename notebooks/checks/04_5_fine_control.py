@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from trt_lessons.exercises import exercise, right, wrong
+from trt_lessons.workbook.exercises import exercise, right, wrong
 
 ROWS = [(0, 0.5, 0.060), (1, 1.0, 0.050), (3, 4.0, 0.040), (5, 20.0, 0.039)]  # level, build s, latency ms
 

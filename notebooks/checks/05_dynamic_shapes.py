@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from trt_lessons.exercises import exercise, right, wrong
+from trt_lessons.workbook.exercises import exercise, right, wrong
 
 LOW, BEST, HIGH = (1, 1, 16, 16), (16, 1, 16, 64), (16, 1, 16, 160)
 

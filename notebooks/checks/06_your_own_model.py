@@ -4,8 +4,8 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from trt_lessons import baselines, precision
-from trt_lessons.exercises import exercise, right, wrong
 from trt_lessons.models import digits
+from trt_lessons.workbook.exercises import exercise, right, wrong
 
 
 def _puzzle():

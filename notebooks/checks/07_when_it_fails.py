@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from trt_lessons.exercises import exercise, right, wrong
+from trt_lessons.workbook.exercises import exercise, right, wrong
 
 CAUSES = {
     "A": ("no profile", "read on after the comma: what has not been defined?"),

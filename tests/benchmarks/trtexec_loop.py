@@ -2,7 +2,7 @@
 
     python tests/benchmarks/trtexec_loop.py model.plan images=8x3x224x224 [--graph] [--spin] [--transfers]
 
-It shares nothing with `trt_lessons.session`, `slots`, `timing` and `measure` but the TensorRT and CUDA modules,
+It shares nothing with the package's `sessions` and `measuring` but the TensorRT and CUDA modules,
 so that a mistake there shows as a difference here. The facts (one inference stream, --infStreams=1): a set of
 six events for each of two queries in flight; a query is enqueued, then the one before it is waited for and read
 at once; time is kept by the GPU, as the start of a query's compute after a mark made at the beginning; queries

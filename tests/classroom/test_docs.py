@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from trt_lessons.workbook import source_of
+from trt_lessons.workbook.copies import source_of
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "classroom"

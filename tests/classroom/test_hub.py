@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from trt_lessons.workbook import grade, source_of
+from trt_lessons.workbook.copies import grade, source_of
 
 pytest.importorskip("jupyterhub", reason="the extra `classroom` needs Python 3.11 or later")
 import websocket

@@ -13,17 +13,17 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from trt_lessons import classroom
 from trt_lessons.cli import main
 from trt_lessons.errors import ExerciseError
-from trt_lessons.workbook import grade, solutions, source_of
+from trt_lessons.workbook import classroom
+from trt_lessons.workbook.copies import grade, solutions, source_of
 
 pytest.importorskip("nbgrader", reason="nbgrader needs Python 3.11 or later")
 
 ROOT = Path(__file__).parents[2]
 START, FLOW, SMALL = "00_start_here", "02_inference_flow", "90_small"
 CHECKS = """
-from trt_lessons.exercises import exercise, right, wrong
+from trt_lessons.workbook.exercises import exercise, right, wrong
 
 
 def sums(answer):

@@ -16,9 +16,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from trt_lessons import backend, compat, engine_cache, layers
-from trt_lessons import build as room
-from trt_lessons.build import load
+from trt_lessons import backend, compat, layers
+from trt_lessons.engines import build as room
+from trt_lessons.engines import cache as engine_cache
+from trt_lessons.engines.build import load
 from trt_lessons.errors import BuildError, CacheError, ModelFileError, PlanError, PrecisionError
 
 TYPES = {"fp32": (TensorProto.FLOAT, np.float32), "fp16": (TensorProto.FLOAT16, np.float16)}
@@ -515,7 +516,7 @@ def test_two_threads_build_once(tmp_path):
 
 SCRIPT = """
 import sys
-from trt_lessons.build import build
+from trt_lessons.engines.build import build
 build.__kwdefaults__["level"] = 0
 print("cached" if build(sys.argv[1], cache=sys.argv[2]).from_cache else "built")
 """

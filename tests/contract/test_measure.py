@@ -7,10 +7,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from trt_lessons import backend, recordings
-from trt_lessons.build import build
+from trt_lessons.engines.build import build
 from trt_lessons.errors import DtypeError, RecordingError, ShapeError
-from trt_lessons.measure import measure, measure_callable
-from trt_lessons.session import Session
+from trt_lessons.measuring.measure import measure, measure_callable
+from trt_lessons.sessions.session import Session
 
 FAST = {"warm_up_ms": 10, "duration_s": 0.05}
 

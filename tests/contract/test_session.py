@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from trt_lessons import backend, compat, errors
-from trt_lessons.buffers import pinned
-from trt_lessons.session import Session
+from trt_lessons.sessions.buffers import pinned
+from trt_lessons.sessions.session import Session
 
 WEIGHTS = (np.arange(32, dtype=np.float32).reshape(8, 4) - 16) / 8
 RANGES = {"x": ((1, 8), (4, 8), (16, 8))}

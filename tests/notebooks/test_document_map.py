@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from trt_lessons import document_calls
+from trt_lessons.workbook import document_calls
 
 HERE = Path(__file__).resolve().parent
 NOTEBOOKS = HERE.parents[1] / "notebooks"

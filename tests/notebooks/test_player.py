@@ -13,8 +13,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from trt_lessons.execute import client_for, environment
-from trt_lessons.workbook import BLOCK, grade, learners, source_of
+from trt_lessons.workbook.copies import BLOCK, grade, learners, source_of
+from trt_lessons.workbook.execute import client_for, environment
 
 HERE = Path(__file__).parent
 NOTEBOOKS = sorted((HERE.parents[1] / "notebooks").glob("*.ipynb"))

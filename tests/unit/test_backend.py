@@ -142,7 +142,7 @@ def test_pycuda_by_name_where_it_is_not(fresh):
 def test_without_pycuda_it_is_cuda_python(fresh):
     pretend(fresh, module=fake_tensorrt())
     fresh.setitem(sys.modules, "pycuda", None)
-    from trt_lessons import cuda_python
+    from trt_lessons.driver import cuda_python
 
     fresh.setattr(cuda_python, "use_primary_context", lambda: None)
     assert backend.cuda is cuda_python and backend.cuda_package() == "cuda-python"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import trt_lessons as tl
-from trt_lessons.buckets import assign, batches, curve, propose
+from trt_lessons.advice.buckets import assign, batches, curve, propose
 from trt_lessons.errors import LessonError
 from trt_lessons.models import strips
 

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from trt_lessons import cli, execute
-from trt_lessons.execute import environment, find_notebook, run_notebook
+from trt_lessons import cli
+from trt_lessons.workbook import execute
+from trt_lessons.workbook.execute import environment, find_notebook, run_notebook
 
 CHECKS = """
-from trt_lessons.exercises import exercise, right, wrong
+from trt_lessons.workbook.exercises import exercise, right, wrong
 
 
 @exercise("90.1", points=2)

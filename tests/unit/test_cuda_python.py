@@ -10,7 +10,7 @@ import types
 import numpy as np
 import pytest
 
-from trt_lessons import cuda_python
+from trt_lessons.driver import cuda_python
 from trt_lessons.errors import BackendError
 from trt_lessons.interpreter import cuda as interpreter_cuda
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from trt_lessons import document_calls
+from trt_lessons.workbook import document_calls
 
 ROOT = Path(__file__).resolve().parents[2]
 DATABASE = json.loads((ROOT / "tests" / "names" / "trt_names.json").read_text("utf-8"))

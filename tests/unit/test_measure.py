@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import trt_lessons
 from trt_lessons import recordings
 from trt_lessons.errors import MeasureError, RecordingError
-from trt_lessons.measure import measure, measure_callable
-from trt_lessons.measurement import MOST_SAMPLES, Measurement, median, percentile, thin, variation
+from trt_lessons.measuring.measure import measure, measure_callable
+from trt_lessons.records.measurement import MOST_SAMPLES, Measurement, median, percentile, thin, variation
 
 # -- statistics --
 

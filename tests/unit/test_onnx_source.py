@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from trt_lessons.engines.source import Source, graph_kinds
 from trt_lessons.errors import LessonError, ModelFileError
-from trt_lessons.onnx_source import Source, graph_kinds
 
 
 def model(*nodes, weights=()):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from trt_lessons import backend, compat
-from trt_lessons.build import build, load
+from trt_lessons.engines.build import build, load
+from trt_lessons.engines.plans import _load_failed
 from trt_lessons.errors import PlanError
-from trt_lessons.plans import _load_failed
 
 HEADER = "1: [runtime.cpp::parsePlan::314] Error Code 1: Serialization (Serialization assertion plan->header."
 WORDS = {

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from trt_lessons import plots
-from trt_lessons.measurement import Measurement
 from trt_lessons.plots import inside
-from trt_lessons.provenance import Provenance
+from trt_lessons.records.measurement import Measurement
+from trt_lessons.records.provenance import Provenance
 
 H200 = Provenance("NVIDIA H200", "570", "12.9", "8.6.0", utc="2026-11-22T13:00:00Z")
 NOTE = "recorded on NVIDIA H200, TensorRT 8.6.0, 2026-11-22"

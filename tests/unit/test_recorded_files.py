@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from trt_lessons import recordings
-from trt_lessons.measurement import Measurement
+from trt_lessons.records.measurement import Measurement
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "data" / "recordings").glob("*/*.json"))

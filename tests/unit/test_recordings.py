@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 import trt_lessons
-from trt_lessons import codec, recordings
+from trt_lessons import recordings
+from trt_lessons.advice.comparison import compare
 from trt_lessons.errors import RecordingError
-from trt_lessons.measurement import Measurement
-from trt_lessons.provenance import Provenance, folder_name
+from trt_lessons.records import codec
+from trt_lessons.records.measurement import Measurement
+from trt_lessons.records.provenance import Provenance, folder_name
 
 H200 = Provenance(
     gpu="NVIDIA H200",
@@ -275,14 +277,14 @@ def test_compare_two_machines(on, monkeypatch, tmp_path):
     two_machines(tmp_path)
     monkeypatch.setattr(recordings, "shipped_root", lambda: tmp_path)
     on(True, name="NVIDIA L4", version="11.4.0")
-    found = recordings.compare()
+    found = compare()
     assert [(r.name, round(r.faster, 3)) for r in found.rows] == [("m", 0.5)]
     assert found.only_mine == ["02_test extra/a"] and found.only_theirs == []
     assert "NVIDIA L4, TensorRT 11.4.0, 2026-11-25" in found.table()
     on(False)
     with pytest.raises(RecordingError, match="machines with recordings"):
-        recordings.compare()
-    assert recordings.compare("nvidia-h200_trt8.6.0").rows[0].faster == pytest.approx(2.0)
+        compare()
+    assert compare("nvidia-h200_trt8.6.0").rows[0].faster == pytest.approx(2.0)
 
 
 def test_compare_two_runs_of_one_machine_by_their_paths(on, monkeypatch, tmp_path):
@@ -291,9 +293,9 @@ def test_compare_two_runs_of_one_machine_by_their_paths(on, monkeypatch, tmp_pat
     monkeypatch.setattr(recordings, "shipped_root", lambda: tmp_path / "nothing")
     on(False)
     first, second = (str(tmp_path / run / "nvidia-h200_trt8.6.0") for run in ("first", "second"))
-    assert [(r.name, r.faster) for r in recordings.compare(first, second).rows] == [("m", 1.0)]
+    assert [(r.name, r.faster) for r in compare(first, second).rows] == [("m", 1.0)]
     with pytest.raises(RecordingError, match="name the two machines"):
-        recordings.compare(first, str(tmp_path / "third"))
+        compare(first, str(tmp_path / "third"))
 
 
 def test_folder_names():

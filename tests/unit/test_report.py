@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trt_lessons import report, search
+from trt_lessons.advice import report, search
 from trt_lessons.errors import CacheError
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -11,15 +11,16 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from trt_lessons import precision, recordings, report, search
-from trt_lessons.codec import encode
+from trt_lessons import precision, recordings
+from trt_lessons.advice import report, search
+from trt_lessons.advice.search import Row, choose
+from trt_lessons.advice.subject import inputs_of, read
+from trt_lessons.engines.layers import Row as TableRow
+from trt_lessons.engines.layers import Table
 from trt_lessons.errors import DtypeError, LessonError, MeasureError, ModelFileError, PrecisionError, ShapeError
-from trt_lessons.layers import Row as TableRow
-from trt_lessons.layers import Table
-from trt_lessons.measurement import Measurement
-from trt_lessons.provenance import Provenance
-from trt_lessons.search import Row, choose
-from trt_lessons.subject import inputs_of, read
+from trt_lessons.records.codec import encode
+from trt_lessons.records.measurement import Measurement
+from trt_lessons.records.provenance import Provenance
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,11 @@ import warnings
 import numpy as np
 import pytest
 
-from trt_lessons import backend, buffers, build, errors, session, slots
-from trt_lessons.buffers import pinned
-from trt_lessons.session import Session
+from trt_lessons import backend, errors
+from trt_lessons.engines import build
+from trt_lessons.sessions import buffers, session, slots
+from trt_lessons.sessions.buffers import pinned
+from trt_lessons.sessions.session import Session
 
 
 def negative(network) -> None:
@@ -45,7 +47,7 @@ def test_it_can_be_made_from_everything_that_holds_a_plan(report, tmp_path):
             assert one.plan_sha256 == report.plan_sha256
     with Session(report.engine()) as one:
         assert one.plan_sha256 is None and one.report is None
-    with report.session(graph=True) as one:
+    with session.Session(report, graph=True) as one:
         assert one.graph and one.report is report
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trt_lessons import backend, build
+from trt_lessons import backend
+from trt_lessons.engines import build
 
 PATH = Path(__file__).parents[1] / "benchmarks" / "trtexec_loop.py"
 

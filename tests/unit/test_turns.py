@@ -15,13 +15,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from trt_lessons import backend, turns
+from trt_lessons import backend
 from trt_lessons.errors import MeasureError
-from trt_lessons.measure import measure_callable
+from trt_lessons.measuring import turns
+from trt_lessons.measuring.measure import measure_callable
 
 MEASURES = """
 import sys, time
-from trt_lessons.measure import measure_callable
+from trt_lessons.measuring.measure import measure_callable
 print("ready", flush=True)
 sys.stdin.readline()
 for _ in range(3):
@@ -29,7 +30,7 @@ for _ in range(3):
 """
 HOLDS = """
 import time
-from trt_lessons.turns import turn
+from trt_lessons.measuring.turns import turn
 with turn("gpu"):
     print("mine", flush=True)
     time.sleep(60)
@@ -160,7 +161,7 @@ def test_every_user_of_the_machine_can_take_turns(locks: Path) -> None:
 def test_two_users_in_a_sticky_folder(tmp_path: Path) -> None:
     """The lock's file belongs to one user; another opens it in a folder such as /tmp."""
     place = Path(f"/tmp/trt-lessons-test-{os.getpid()}")
-    code = "import fcntl, os, sys; from trt_lessons import turns; os.setuid(int(sys.argv[1]))"
+    code = "import fcntl, os, sys; from trt_lessons.measuring import turns; os.setuid(int(sys.argv[1]))"
     code += "\nwith turns.turn('gpu'): pass"
     try:
         for user in ("1001", "1002", "1001"):

@@ -18,10 +18,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from trt_lessons import workbook
 from trt_lessons.errors import ExerciseError
 from trt_lessons.files import write_atomically
-from trt_lessons.workbook import Workbook, learners, solution_report, solutions, stub, without_solution
+from trt_lessons.workbook import copies as workbook
+from trt_lessons.workbook.copies import Workbook, learners, solution_report, solutions, stub, without_solution
 
 
 def cell(source: str, *, cell_id: str = "a", **nbgrader: object) -> dict:
@@ -308,7 +308,7 @@ def test_killed_for_real(folders) -> None:
         write(source, name=f"91_lesson_{i}.ipynb")
     program = textwrap.dedent(f"""
         import json, pathlib
-        from trt_lessons.workbook import Workbook
+        from trt_lessons.workbook.copies import Workbook
         source = pathlib.Path({str(source)!r})
         print("ready", flush=True)
         for n in range(10_000):
@@ -398,7 +398,7 @@ def test_nothing_saved_is_ever_lost(steps) -> None:
 
 def test_two_at_once(folders) -> None:
     source, target = folders
-    program = "import sys; from trt_lessons.workbook import Workbook; Workbook(*sys.argv[1:]).update()"
+    program = "import sys; from trt_lessons.workbook.copies import Workbook; Workbook(*sys.argv[1:]).update()"
     started = [subprocess.Popen([sys.executable, "-c", program, str(source), str(target)]) for _ in range(2)]
     assert [p.wait(60) for p in started] == [0, 0]
     assert set(actions(Workbook(source, target).update()).values()) == {"same"}

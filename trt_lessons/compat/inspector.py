@@ -6,7 +6,8 @@ import json
 import re
 from typing import Any
 
-from .. import backend, engine_names
+from .. import backend
+from . import names as engine_names
 from .engines import io_tensors
 
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from ..cuda_calls import Cuda, Driver
-from ..cuda_names import (  # noqa: F401 - PyCUDA's names
+from ..driver.calls import Cuda, Driver
+from ..driver.names import (  # noqa: F401 - PyCUDA's names
     Error,
     LaunchError,
     LogicError,

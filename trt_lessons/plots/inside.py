@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .. import engine_names
+from ..compat import names as engine_names
 from . import style
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import MeasureError
-from ..measurement import WORDS, Measurement
+from ..records.measurement import WORDS, Measurement
 from . import style
 
 

@@ -1,0 +1,303 @@
+"""The measured search for a precision: every engine that can be built, its error, its time, the limit, the choice.
+
+    mine = search.subject("model.onnx", "inputs.npz")
+    found = search.search(mine, limit=2.0)
+    print(found.table(), found.why, sep="\\n")
+
+With labels the limit is in points of accuracy, without in percent of error against FP32. Without a GPU a model of
+the learner's has no times, and error and size decide. Introduced in lesson 06.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+
+from .. import backend, compat, precision
+from ..engines.build import build
+from ..engines.built import BuildReport
+from ..engines.source import graph_kinds
+from ..errors import DtypeError, LessonError, MeasureError, PrecisionError
+from ..measuring.measure import measure
+from ..precision.graphs import cpu_session
+from ..records import recordings
+from ..records.words import number
+from ..sessions.session import Session
+from .subject import Batch, Subject, read
+
+LEVEL = 1  # builder_optimization_level of every engine, so that times compare; INT8 on 8.6 wants 2 at most
+LIMITS = {True: 0.5, False: 2.0}  # with labels: points of accuracy; without: percent of error
+NEAR = 1.03  # times closer than this are called equal, and the smaller error wins
+
+subject = read
+
+
+@dataclass
+class Row:
+    """One precision. error: relative to FP32, 0 to 1. weights and plan: bytes, None where not known.
+
+    refused: why there is no such engine here; then error is infinite.
+    """
+
+    name: str
+    error: float = float("inf")
+    accuracy: float | None = None
+    weights: int = 0
+    plan: int | None = None
+    time: Any = None
+    refused: str = ""
+    fits: bool = False
+
+    @property
+    def ms(self) -> float | None:
+        """Median compute time of one batch, ms; None without a GPU and without a recording."""
+        return None if self.time is None else self.time.median()
+
+
+@dataclass
+class Found:
+    """What a search found; `reports` holds the builds, `chosen` one of the rows."""
+
+    subject: Subject
+    limit: float
+    rows: list[Row]
+    chosen: Row
+    why: str
+    against_onnxruntime: float
+    reports: dict[str, BuildReport] = field(default_factory=dict)
+
+    @property
+    def note(self) -> str:
+        """Where the times come from."""
+        return next((row.time.note for row in self.rows if row.time is not None), "no times: they need a GPU")
+
+    @property
+    def command(self) -> str:
+        """What makes this search and its report again."""
+        return f"{self.subject.command} --limit {self.limit:g}"
+
+    def table(self) -> str:
+        """The rows as text."""
+        return "\n".join(f"{row.name:5} {'; '.join(told(row))}" for row in self.rows)
+
+
+def told(row: Row) -> list[str]:
+    """One row in words: error, accuracy, time, size, verdict; or why there is no engine."""
+    if row.refused:
+        return [f"not built: {row.refused}"]
+    words = [f"error {100 * row.error:.3f} %"]
+    words += [] if row.accuracy is None else [f"accuracy {row.accuracy:.4f}"]
+    words += ["no time" if row.ms is None else f"{row.ms:.3f} ms"]
+    return [*words, f"weights {number(row.weights / 1e6)} MB", "within the limit" if row.fits else "beyond the limit"]
+
+
+# --- the engines to try ---
+
+
+def variants(mine: Subject) -> dict[str, Callable[[], tuple[str, onnx.ModelProto]]]:
+    """Name -> function that gives (precision to ask `tl.build` for, graph), in the order of lesson 04_1.
+
+    PrecisionError for a model that is not FP32 any more.
+    """
+    base = mine.model
+    if graph_kinds(base):
+        raise PrecisionError(
+            f"{mine.name} holds {', '.join(sorted(graph_kinds(base)))} already",
+            why="the search makes every precision itself, from FP32",
+            cure="give the model from before its conversion",
+        )
+    return {
+        "FP32": lambda: ("fp32", base),
+        "TF32": lambda: ("tf32", base),
+        "FP16": lambda: ("fp16", precision.to_fp16(base)),
+        "BF16": lambda: ("bf16", precision.to_bf16(base)),
+        "INT8": lambda: int8(base, calibration(mine)),
+        "FP8": lambda: ("fp8", precision.to_fp8(base, calibration(mine))),
+    }
+
+
+def calibration(mine: Subject) -> list[Batch]:
+    """Inputs to calibrate with; PrecisionError where there are none: random numbers would give wrong scales."""
+    if not mine.calibration:
+        raise PrecisionError("no real inputs to calibrate with", cure="give them: --data inputs.npz")
+    return mine.calibration
+
+
+def int8(base: onnx.ModelProto, batches: list[Batch]) -> tuple[str, onnx.ModelProto]:
+    """INT8 by Q/DQ pairs, the rest FP16: typed so where types in the graph bind, by a flag on 8.6 (lesson 04_1).
+
+    The rest stays FP32 where some op of the graph cannot be brought to the opset that FP16 scales need.
+    """
+    graph = precision.quantize(base, batches)
+    if not compat.strongly_typed():
+        return "int8+fp16", graph
+    try:
+        return "int8+fp16", precision.to_fp16(graph)
+    except PrecisionError:
+        return "int8", graph
+
+
+def weight_bytes(model: onnx.ModelProto) -> int:
+    """Bytes of the weights as an engine keeps them: one a number behind a QuantizeLinear, else as typed."""
+    narrow = {node.input[0] for node in model.graph.node if node.op_type == "QuantizeLinear"}
+    sizes = ((onnx.helper.tensor_dtype_to_np_dtype(t.data_type).itemsize, t) for t in model.graph.initializer)
+    return int(sum(np.prod(t.dims, dtype=np.int64) * (1 if t.name in narrow else size) for size, t in sizes))
+
+
+# --- measuring one ---
+
+
+def answers(report: BuildReport, batches: list[Batch]) -> list[Batch]:
+    """Every output of every batch, from a built engine."""
+    with Session(report) as session:
+        return [session.infer(fed(session, batch)) for batch in batches]
+
+
+def fed(session: Session, batch: Batch) -> Batch:
+    """The batch with whole numbers in the engine's type: 8.6 has no INT64 and reads INT32 in its place.
+
+    DtypeError where a number does not fit.
+    """
+    found = {}
+    for name, array in batch.items():
+        found[name] = array.astype(session.inputs[name].dtype) if array.dtype.kind in "iu" else array
+        if not np.array_equal(found[name], array):
+            raise DtypeError(f"{name} holds numbers beyond {found[name].dtype}, which this engine reads.")
+    return found
+
+
+def onnxruntime_answers(model: onnx.ModelProto, batches: list[Batch]) -> list[Batch]:
+    """The same from onnxruntime on the CPU: what the file says, without TensorRT."""
+    runner = cpu_session(model)
+    names = [value.name for value in model.graph.output]
+    return [dict(zip(names, runner.run(names, batch), strict=True)) for batch in batches]
+
+
+def difference(found: list[Batch], reference: list[Batch]) -> float:
+    """Largest relative error of any output of any batch; for whole numbers the share that differs."""
+    worst = 0.0
+    for mine, theirs in zip(found, reference, strict=True):
+        for name, value in theirs.items():
+            if value.dtype.kind == "f":
+                worst = max(worst, precision.compare(mine[name], value).relative)
+            elif value.size:
+                worst = max(worst, float(np.mean(np.asarray(mine[name]) != value)))
+    return worst
+
+
+def layer_times(report: BuildReport, batch: Batch, runs: int = 30) -> dict[str, float]:
+    """Median ms of each engine layer, in order of execution, by TensorRT's profiler (lesson 04_2)."""
+    seen: dict[str, list[float]] = {}
+
+    class Times(backend.trt.IProfiler):
+        def report_layer_time(self, layer_name: str, ms: float) -> None:
+            seen.setdefault(layer_name, []).append(ms)
+
+    with Session(report) as session:
+        session.context.profiler = times = Times()  # noqa: F841  TensorRT keeps no reference of its own
+        arrays = fed(session, batch)
+        for _ in range(runs):
+            session.infer(arrays)
+    return {name: float(np.median(ms[len(ms) // 5 :])) for name, ms in seen.items()}
+
+
+# --- the search ---
+
+
+def search(mine: Subject, limit: float | None = None, *, say: Callable[[str], Any] = print) -> Found:
+    """Build every precision, compare it with FP32, time it where that means something, choose.
+
+    limit: points of accuracy that may be lost (with labels; 0.5), or percent of error (without; 2). say: called
+    with one line a precision. LessonError when FP32 itself cannot be built.
+    """
+    limit = LIMITS[mine.labels is not None] if limit is None else limit
+    if not limit >= 0:
+        raise MeasureError(f"{limit} is no limit.", cure="Give a number of 0 or more: points or percent.")
+    rows, reports, outputs = [], {}, {}
+    for name, make in variants(mine).items():
+        row = Row(name)
+        start = time.perf_counter()
+        try:
+            compat.check_precisions({name.lower()} & set(compat.PRECISIONS))  # before the work of converting
+            asked, graph = make()
+            reports[name] = build(graph, precision=asked, profiles=mine.profiles, level=LEVEL, progress=False)
+            outputs[name] = answers(reports[name], mine.batches)
+        except LessonError as problem:
+            if name == "FP32":
+                raise
+            reports.pop(name, None)
+            row.refused, done = problem.what, "refused"
+        else:
+            row.weights, row.error = weight_bytes(graph), difference(outputs[name], outputs["FP32"])
+            row.accuracy = mine.accuracy(outputs[name])
+            done = f"{'taken from the cache' if reports[name].from_cache else 'built'} and compared"
+        rows.append(row)
+        say(f"{name:5} {done} in {time.perf_counter() - start:.1f} s")
+    _add_times(mine, rows, reports)
+    chosen, why = choose(rows, limit)
+    apart = difference(outputs["FP32"], onnxruntime_answers(mine.model, mine.batches))
+    return Found(mine, limit, rows, chosen, why, apart, reports)
+
+
+def lost(row: Row, reference: Row) -> float:
+    """What a precision costs, in the limit's unit: points of accuracy, or percent of error."""
+    if row.accuracy is None or reference.accuracy is None:
+        return 100 * row.error
+    return round(100 * (reference.accuracy - row.accuracy), 9)
+
+
+def _add_times(mine: Subject, rows: list[Row], reports: Mapping[str, BuildReport]) -> None:
+    """Times and plan sizes: measured on a GPU, recorded for the lesson's own network where it was, else none."""
+    if not (backend.is_gpu() or (mine.shipped and recordings.there("plan sizes"))):
+        return
+    sizes = {name: report.size for name, report in reports.items()}
+    if mine.shipped:
+        sizes = recordings.live_or_recorded("plan sizes", lambda: sizes).value
+    for row in rows:
+        if row.refused or row.name not in sizes:
+            continue
+        name = f"{row.name}, batch {mine.rows}" if mine.shipped else None
+        row.plan = sizes[row.name]
+        with Session(reports[row.name]) as session:
+            row.time = measure(
+                session, fed(session, mine.batches[0]), name=name, graph=True, transfers=False, **_how_long()
+            )
+
+
+def _how_long() -> dict[str, float]:
+    """A second on a GPU; a rehearsal on the CPU, which nobody reads as a time, takes three queries."""
+    return {"duration_s": 1} if backend.is_gpu() else {"duration_s": 0, "warm_up_ms": 0, "min_iterations": 3}
+
+
+def choose(rows: list[Row], limit: float) -> tuple[Row, str]:
+    """The row to take, and why: of those within the limit the fastest; without times the smallest.
+
+    rows: the first is the reference; each row's `fits` is set. Times within 3 % of the fastest count as equal, and
+    the smaller error decides.
+    """
+    for row in rows:
+        row.fits = not row.refused and lost(row, rows[0]) <= limit
+    fit = [row for row in rows if row.fits]
+    timed = [row for row in fit if row.ms is not None]
+    if not timed:
+        best = min(fit, key=lambda row: (row.weights, row.error))
+        how = f"the smallest weights ({number(best.weights / 1e6)} MB) of"
+        return best, f"{best.name}: {how} {_listed(fit, limit)}. No times were taken: they need a GPU."
+    fastest = min(row.ms for row in timed)
+    near = [row for row in timed if row.ms <= fastest * NEAR]
+    best = min(near, key=lambda row: row.error)
+    if len(near) > 1:
+        how = f"the smallest error of {', '.join(row.name for row in near)}, which are equally fast within 3 %, among"
+        return best, f"{best.name}: {how} {_listed(fit, limit)}."
+    gain = rows[0].ms / best.ms if rows[0].ms else 1.0
+    return best, f"{best.name}: the fastest ({number(best.ms)} ms, {gain:.2f} times FP32) of {_listed(fit, limit)}."
+
+
+def _listed(fit: list[Row], limit: float) -> str:
+    unit = "percent of error" if fit[0].accuracy is None else "points of accuracy"
+    return f"{', '.join(row.name for row in fit)}, which lose at most {limit:g} {unit}"

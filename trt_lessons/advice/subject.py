@@ -1,0 +1,236 @@
+"""A model that somebody brings, with its data: read, checked, and cut into batches. Introduced in lesson 06.
+
+    mine = subject.read("model.onnx", "inputs.npz")
+
+The .npz holds one array for each input of the model, named like it, one row a sample along the first axis. An array
+with one axis more than the input is a list of whole inputs. "labels" is optional: the right class of each row.
+"""
+
+from __future__ import annotations
+
+import shlex
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from .. import precision
+from ..engines.source import Source
+from ..errors import ModelFileError, ShapeError
+from ..files import sha256
+
+Batch = dict[str, np.ndarray]
+Shape = tuple[Any, ...]  # of an int or a name for each axis
+ROWS, CALIBRATION_ROWS = 256, 128
+
+
+@dataclass
+class Subject:
+    """A model and the inputs to judge it by.
+
+    batches: list of {input: array} to compare and time with; calibration: others, for scales, [] where there are no
+    real inputs. labels: for each batch. shipped: it is the lesson's own network, which has recordings.
+    """
+
+    name: str
+    model: onnx.ModelProto
+    sha256: str
+    batches: list[Batch]
+    calibration: list[Batch] = field(default_factory=list)
+    labels: list[np.ndarray] | None = None
+    data: str = ""
+    shipped: bool = False
+    command: str = "trt-lessons run 06"
+
+    @property
+    def rows(self) -> int:
+        """Length of the first axis of the batch that is timed."""
+        return len(next(iter(self.batches[0].values())))
+
+    @property
+    def profiles(self) -> dict[str, tuple[Shape, Shape, Shape]]:
+        """(min, opt, max) of each dynamic input: from the data, the first axis from 1; opt is the timed batch."""
+        found = {}
+        for name, (_, shape) in inputs_of(self.model).items():
+            if all(isinstance(size, int) for size in shape):
+                continue
+            seen = np.array([batch[name].shape for batch in self.batches])
+            low = [int(n) for n in seen.min(0)]
+            if not isinstance(shape[0], int):
+                low[0] = 1
+            found[name] = (tuple(low), self.batches[0][name].shape, tuple(int(n) for n in seen.max(0)))
+        return found
+
+    def accuracy(self, outputs: list[Batch]) -> float | None:
+        """Share of rows whose largest entry of the first output is at the label; None without labels."""
+        if self.labels is None:
+            return None
+        first = self.model.graph.output[0].name
+        guesses = [np.argmax(found[first], axis=-1) for found in outputs]
+        for guess, truth in zip(guesses, self.labels, strict=True):
+            if guess.shape != truth.shape:
+                raise ShapeError(
+                    f"{first!r} has {guess.shape} answers for labels of shape {truth.shape}",
+                    cure="labels are class numbers, one a row; leave them out for a model that is no classifier",
+                )
+        right = sum(int(np.sum(guess == truth)) for guess, truth in zip(guesses, self.labels, strict=True))
+        return right / sum(truth.size for truth in self.labels)
+
+
+def inputs_of(model: onnx.ModelProto) -> dict[str, tuple[np.dtype, Shape]]:
+    """Name -> (dtype, shape) of the inputs that must be fed; a free axis has its name, "?" without one."""
+    weights = {item.name for item in model.graph.initializer}
+    return {value.name: typed(value) for value in model.graph.input if value.name not in weights}
+
+
+def typed(value: onnx.ValueInfoProto) -> tuple[np.dtype, Shape]:
+    """(dtype, shape) of a graph's input or output."""
+    kind = value.type.tensor_type
+    shape = tuple(d.dim_value if d.HasField("dim_value") else d.dim_param or "?" for d in kind.shape.dim)
+    return onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type), shape
+
+
+def read(model: Any = None, data: Any = None, *, batch: int | None = None) -> Subject:
+    """A Subject from an ONNX file and an .npz file; without a model the workbook's digits network.
+
+    batch: rows of the timed batch (256, or all there are). Without data a model gets 8 random rows, enough for an
+    error and a time, not for calibration. ModelFileError and ShapeError say what does not fit.
+    """
+    if batch is not None and batch < 1:
+        raise ShapeError(f"A batch of {batch} rows cannot be made.", cure="Give a number of 1 or more.")
+    source = Source(_digits_path() if model is None else model, None)
+    proto = precision.read(source.path or source.data)
+    found = Subject(source.name, proto, source.sha256 or "", [])
+    if data is not None:
+        found.data = _fill(found, _load(Path(data), inputs_of(proto)), batch or ROWS)
+        found.data += f" from {Path(data).name}, sha256 {sha256(Path(data).read_bytes())}"
+    elif model is None:
+        found.data, found.shipped = _fill_digits(found, batch or ROWS), batch in (None, ROWS)
+    else:
+        found.data = _fill_random(found, batch or 8)
+    words = (("model", model), ("data", data), ("batch", batch))
+    found.command += "".join(f" --{word} {shlex.quote(str(value))}" for word, value in words if value is not None)
+    return found
+
+
+def _digits_path() -> Path:
+    from ..models import digits
+
+    return digits.onnx_path()
+
+
+def _fill_digits(mine: Subject, rows: int) -> str:
+    from ..models import digits
+
+    data = digits.data()
+    mine.batches = _cut({"images": data.test_images}, rows)
+    mine.labels = [part["labels"] for part in _cut({"labels": data.test_labels}, rows)]
+    mine.calibration = _cut({"images": data.train_images[:CALIBRATION_ROWS]}, 64)
+    return f"{len(data.test_labels)} held-out digits; calibration with {CALIBRATION_ROWS} of the training set"
+
+
+def _fill_random(mine: Subject, rows: int) -> str:
+    """One batch of random numbers, always the same; whole numbers are 0 or 1, which suits masks and word numbers."""
+    random, batch = np.random.Generator(np.random.PCG64(0)), {}
+    for name, (dtype, shape) in inputs_of(mine.model).items():
+        if any(not isinstance(size, int) for size in shape[1:]):
+            raise ShapeError(
+                f"{mine.name} leaves more than the batch open: {name} {list(shape)}",
+                why="without inputs of yours nobody knows which sizes you will use",
+                cure="give real inputs: --data inputs.npz, with an array for each input",
+            )
+        size = (rows if not isinstance(shape[0], int) else shape[0], *shape[1:]) if shape else ()
+        numbers = random.standard_normal(size) if dtype.kind == "f" else random.integers(0, 2, size)
+        batch[name] = np.asarray(numbers).astype(dtype)
+    mine.batches = [batch]
+    return "random numbers, always the same (no --data was given), so no calibration"
+
+
+def _load(path: Path, wanted: dict[str, tuple[np.dtype, Shape]]) -> Batch:
+    """The arrays of an .npz file, checked against the model's inputs."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        missing = not path.exists()
+        raise ModelFileError(
+            f"there is no file {path}" if missing else f"{path} is not a whole .npz file",
+            why="" if missing else str(error).splitlines()[0],
+            cure="write it with np.savez(path, input_name=array, ...)",
+        ) from None
+    unknown, missing = sorted(set(arrays) - set(wanted) - {"labels"}), sorted(set(wanted) - set(arrays))
+    if unknown or missing:
+        lacks = (
+            f"lacks {', '.join(missing)}" if missing else f"holds {', '.join(unknown)}, which the model does not read"
+        )
+        raise ShapeError(
+            f"{path.name} does not fit the model: it {lacks}",
+            why=f"the file holds {', '.join(sorted(arrays)) or 'nothing'}; the inputs are {', '.join(wanted)}",
+            cure="name the arrays like the inputs: np.savez(path, " + ", ".join(f"{n}=..." for n in wanted) + ")",
+        )
+    for name, (dtype, shape) in wanted.items():
+        _check(path.name, name, arrays[name], dtype, shape)
+    counts = {name: len(array) for name, array in arrays.items()}
+    if len(set(counts.values())) > 1 or min(counts.values()) < 2:
+        raise ShapeError(
+            f"{path.name} has rows: {', '.join(f'{n} {c}' for n, c in counts.items())}",
+            why="every array has one row a sample; some are for calibration and the others to judge by",
+            cure="give the same number of rows everywhere, two at least (a hundred is better)",
+        )
+    return arrays
+
+
+def _check(file: str, name: str, array: np.ndarray, dtype: np.dtype, shape: Shape) -> None:
+    if array.dtype != dtype:
+        cure = f"save array.astype(np.{dtype})"
+        raise ShapeError(f"{name} in {file} is {array.dtype}, the model reads {dtype}", cure=cure)
+    tail = array.shape[len(array.shape) - len(shape) :] if array.ndim > len(shape) else array.shape
+    free_rows = array.ndim == len(shape)  # rows along the first axis: cut into batches later
+    fits = array.ndim - len(shape) in (0, 1) and all(
+        not isinstance(want, int) or want == has or (free_rows and axis == 0)
+        for axis, (want, has) in enumerate(zip(shape, tail, strict=True))
+    )
+    if not fits or array.ndim == 0:
+        raise ShapeError(
+            f"{name} in {file} has shape {list(array.shape)}, the model reads {list(shape)}",
+            cure="one row a sample along the first axis, or a list of whole inputs with one axis more",
+        )
+
+
+def _fill(mine: Subject, arrays: Batch, rows: int) -> str:
+    """Cut the arrays in two, the first part to calibrate with, and both into batches. Returns what was done."""
+    inputs = inputs_of(mine.model)
+    more = {arrays[name].ndim - len(shape) for name, (_, shape) in inputs.items()}
+    whole = more == {1}
+    fixed = {shape[0] for _, shape in inputs.values() if shape and isinstance(shape[0], int)}
+    if len(more) > 1 or (not whole and len(fixed) > 1):
+        raise ShapeError(
+            f"The inputs of {mine.name} cannot be cut into batches together.",
+            why="some arrays are lists of whole inputs, others not" if len(more) > 1 else "their first axes differ",
+            cure="give every array as a list of whole inputs: one axis more than the input",
+        )
+    step = 1 if whole else min(fixed, default=0)
+    count = len(next(iter(arrays.values())))
+    if step and count < 2 * step:
+        raise ShapeError(
+            f"{count} rows are too few for {mine.name}, which reads {step} at a time",
+            cure=f"give {2 * step} rows at least: half calibrate, half judge",
+        )
+    unit = step or 1
+    split = min(count // 2, max(CALIBRATION_ROWS, unit)) // unit * unit
+    end = count // unit * unit
+    parts = _cut({name: array[split:end] for name, array in arrays.items()}, step or rows)
+    before = _cut({name: arrays[name][:split] for name in inputs}, step or min(rows, 64))
+    if whole:
+        parts, before = ([{n: a[0] for n, a in part.items()} for part in side] for side in (parts, before))
+    mine.labels = [part.pop("labels") for part in parts] if "labels" in arrays else None
+    mine.batches, mine.calibration = parts, before
+    return f"{end - split} rows; calibration with {split} others,"
+
+
+def _cut(arrays: Batch, rows: int) -> list[Batch]:
+    count = len(next(iter(arrays.values())))
+    return [{n: a[start : start + rows] for n, a in arrays.items()} for start in range(0, count, rows)]

@@ -1,0 +1,1 @@
+"""CUDA under PyCUDA's names, once: for cuda-python and for the interpreter."""

@@ -1,0 +1,180 @@
+"""A model as a learner gives it: read, checked for damage, and asked which precisions it holds.
+
+Introduced in lesson 02.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .. import compat
+from ..errors import ModelFileError
+from ..files import sha256
+
+
+class Source:
+    """A model as given: its bytes, its ONNX form, its file, or the function that defines it."""
+
+    def __init__(self, model: Any, name: str | None) -> None:
+        self.path: Path | None = None
+        self.data: bytes | None = None
+        self.proto: Any = None
+        self.define: Callable[[Any], Any] | None = None
+        if isinstance(model, (str, os.PathLike)):
+            self.path = Path(model)
+            self.data = read_model(self.path)
+        elif isinstance(model, (bytes, bytearray, memoryview)):
+            self.data = bytes(model)
+        elif hasattr(model, "SerializeToString"):
+            self.proto = model
+            self.data = model.SerializeToString(deterministic=True)
+        elif callable(model):
+            self.define = model
+        else:
+            raise ModelFileError(
+                f"cannot build from {type(model).__name__}",
+                cure="give a path, bytes, an onnx.ModelProto, or a function that takes a network",
+            )
+        if self.data is not None:
+            self.proto = self.proto or _parse_onnx(self.data, self.called())
+            compat.check_opset(self.proto)
+        self.external = _external_files(self.proto, self.path) if self.path else []
+        self.sha256: str | None = None
+        if self.data is not None:
+            self.sha256 = sha256(b"".join([self.data, *(p.read_bytes() for p in self.external)]))
+        graph = self.proto.graph.name if self.proto is not None else ""
+        self.name = (
+            name or (self.path.stem if self.path else "") or graph or getattr(model, "__name__", "") or "network"
+        )
+
+    def called(self) -> str:
+        return str(self.path) if self.path else "the model"
+
+
+def read_model(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ModelFileError(
+            f"there is no file {path}",
+            why=f"looked in {path.absolute().parent}",
+            cure="check the spelling, or export the model first (lesson 02 does)",
+        ) from None
+    except OSError as error:
+        raise ModelFileError(
+            f"cannot read {path}", why=str(error), cure="check what it is and who may read it"
+        ) from error
+
+
+def _parse_onnx(data: bytes, called: str) -> Any:
+    """ModelProto of an ONNX file's bytes; ModelFileError says what is wrong with a file that is none."""
+    import onnx
+
+    def refuse(why: str) -> ModelFileError:
+        return ModelFileError(
+            f"{called} is not a whole ONNX model",
+            why=why,
+            cure="export or download it again, and compare sizes or sha256 sums",
+        )
+
+    if not data:
+        raise refuse("it is empty")
+    if data.startswith(b"version https://git-lfs"):
+        raise refuse("it is a Git LFS pointer, not the file: fetch it with `git lfs pull`")
+    if data.startswith(compat.INTERPRETER_MAGIC) or data.startswith(compat.TENSORRT_MAGIC):
+        raise refuse("it is a plan, already built: give it to tl.load or tl.Session")
+    try:
+        model = onnx.load_model_from_string(data)
+    except Exception as error:  # protobuf has had several classes for this
+        raise refuse(f"protobuf stops reading it ({len(data):,} bytes): cut short, or another kind of file") from error
+    if not model.ir_version or not (model.graph.node or model.graph.output):
+        raise refuse("it has no graph")
+    if not model.graph.output:
+        raise refuse("its graph has no outputs")
+    try:
+        if not any(t.data_location == t.EXTERNAL for t in model.graph.initializer):  # else: needs the folder
+            onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:
+        # an op that ONNX does not know may be a plugin's: the parser decides, and says it better
+        if not re.search(r"No Op registered|No opset import|Unrecognized", str(error)):
+            raise refuse(f"it breaks ONNX's rules: {str(error).splitlines()[0]}") from error
+    except (ValueError, RuntimeError) as error:
+        raise refuse(f"onnx.checker cannot read it: {error}") from error
+    wrong = _broken_link(model.graph)
+    if wrong:
+        raise refuse(wrong)
+    return model
+
+
+def _broken_link(graph: Any) -> str:
+    """What is wrong with the names in a graph, "" when every node reads something that exists."""
+    known = {""} | {x.name for x in [*graph.input, *graph.initializer]}
+    known |= {x.values.name for x in graph.sparse_initializer}
+    for node in graph.node:
+        for name in node.input:
+            if name not in known:
+                return f"node {node.name!r} ({node.op_type}) reads {name!r}, which nothing makes"
+        known.update(node.output)
+    told = [w for n in graph.node for w in (n.name, n.op_type, n.domain, *(a.name for a in n.attribute))]
+    if not all(isinstance(word, str) for word in [graph.name, *known, *told]):  # protobuf gives bytes else
+        return "a name in it is not text"
+    missing = [x.name for x in graph.output if x.name not in known]
+    return f"its output {missing[0]!r} is made by no node" if missing else ""
+
+
+def _external_files(model: Any, path: Path) -> list[Path]:
+    """Files beside an ONNX file that hold its weights (external data)."""
+    places = {
+        entry.value
+        for tensor in model.graph.initializer
+        if tensor.data_location == tensor.EXTERNAL
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
+    files = [path.parent / place for place in sorted(places)]
+    for file in files:
+        if not file.is_file():
+            raise ModelFileError(
+                f"{path} keeps its weights in {file.name}, which is not beside it",
+                why="large models are exported in two or more files",
+                cure="keep the files of one export in one folder",
+            )
+    return files
+
+
+def graph_kinds(model: Any) -> set[str]:
+    """Precisions that an ONNX graph asks for by its types: a subset of {"fp16", "bf16", "int8", "fp8"}."""
+    import onnx
+
+    words = {onnx.TensorProto.FLOAT16: "fp16", onnx.TensorProto.BFLOAT16: "bf16"}
+    eights = {n: "fp8" for n in (getattr(onnx.TensorProto, t, None) for t in ("FLOAT8E4M3FN", "FLOAT8E5M2")) if n}
+    found: set[str] = set()
+
+    def look(graph: Any) -> None:
+        types = {t.name: t.data_type for t in graph.initializer}
+        for value in [*graph.input, *graph.output, *graph.value_info]:
+            types.setdefault(value.name, value.type.tensor_type.elem_type)
+        for node in graph.node:
+            for attribute in node.attribute:
+                if attribute.name == "value" and attribute.type == attribute.TENSOR:
+                    types.update(dict.fromkeys(node.output, attribute.t.data_type))
+                elif node.op_type == "Cast" and attribute.name == "to":
+                    types.update(dict.fromkeys(node.output, attribute.i))
+                elif attribute.type == attribute.GRAPH:
+                    look(attribute.g)
+        for node in graph.node:
+            if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+                zero = node.input[2] if len(node.input) > 2 else ""
+                data = node.input[0] if node.op_type == "DequantizeLinear" else ""
+                kind = eights.get(types.get(zero)) or eights.get(types.get(data))
+                found.add(kind or "int8")
+            elif node.op_type.startswith("TRT_FP8"):
+                found.add("fp8")
+        found.update(words[t] for t in types.values() if t in words)
+
+    look(model.graph)
+    return found

@@ -1,0 +1,1 @@
+"""Run a plan: session, slots, buffers, pipeline."""

@@ -1,0 +1,254 @@
+"""The learner's copies of the notebooks: without solutions, and never written over a learner's change.
+
+`workbook/.manifest.json` remembers, for each file, the sha256 of what was written. A file that still
+has it is ours and follows the lesson; any other is the learner's and stays as it is.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import ExerciseError
+from ..files import sha256, write_atomically
+
+BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+STUB = "# your code here"
+BLOCK = re.compile(rf"^([ \t]*){BEGIN}[ \t]*\n(.*?)^[ \t]*{END}[ \t]*$", re.M | re.S)
+
+
+@dataclass(frozen=True)
+class Copied:
+    """What happened to one file: action is "new", "same", "updated", "kept" or "beside"."""
+
+    name: str
+    action: str
+    note: str = ""
+
+
+# --- without solutions ------------------------------------------------------------------------------------
+
+
+def source_of(cell: dict) -> str:
+    """The text of a cell, whether stored as a string or as a list of lines."""
+    source = cell["source"]
+    return source if isinstance(source, str) else "".join(source)
+
+
+def grade(cell: dict) -> dict:
+    """nbgrader's metadata of a cell, or an empty dict."""
+    return cell.get("metadata", {}).get("nbgrader", {})
+
+
+def stub(indent: str, solution: str, used_later: str) -> str:
+    """What a learner finds in place of a solution: a comment and `name = ...` for what later cells need."""
+    lines = [STUB]
+    body = textwrap.dedent(solution)
+    try:
+        statements = ast.parse(body).body
+    except SyntaxError as error:
+        raise ExerciseError("A solution is not Python.", why=str(error), cure="Mend the notebook.") from error
+    for name, text in _placeholders(statements):
+        if not indent and re.search(rf"\b{re.escape(name)}\b", used_later):
+            lines.append(text)
+    if len(lines) == 1:
+        lines.append("...")
+    return textwrap.indent("\n".join(lines), indent)
+
+
+def _placeholders(statements: list[ast.stmt]) -> Iterator[tuple[str, str]]:
+    """(name, the line that stands in for it) for each name that a solution defines, in order, once."""
+    seen: set[str] = set()
+    for statement in statements:
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+            pairs = [(statement.name, f"def {statement.name}({ast.unparse(statement.args)}):\n    ...")]
+        elif isinstance(statement, ast.ClassDef):
+            pairs = [(statement.name, f"class {statement.name}:\n    ...")]
+        else:
+            names = [n for n in ast.walk(statement) if isinstance(n, ast.Name)]
+            pairs = [(n.id, f"{n.id} = ...") for n in names if isinstance(n.ctx, ast.Store)]
+        for name, text in pairs:
+            if name not in seen:
+                seen.add(name)
+                yield name, text
+
+
+def solutions(text: str) -> list[str]:
+    """The solutions in a cell's text, without their indentation."""
+    return [textwrap.dedent(m[2]).strip("\n") for m in BLOCK.finditer(text)]
+
+
+def without_solution(text: str, later: str) -> str:
+    """A cell's text with each solution replaced; `later` is the text of the cells that follow."""
+    bare = BLOCK.sub("", text)
+    changed = BLOCK.sub(lambda m: stub(m[1], m[2], bare + "\n" + later), text)
+    for marker in (BEGIN, END):
+        if marker in changed:
+            raise ExerciseError(
+                f"A cell has {marker!r} without its partner.",
+                why="a solution stands between two marker lines",
+                cure=f"Write {BEGIN!r} before it and {END!r} after it.",
+            )
+    return changed
+
+
+def learners(notebook: dict) -> dict:
+    """The learner's version of a notebook: no solutions, no outputs in the cells of exercises."""
+    cells = json.loads(json.dumps(notebook["cells"]))
+    texts = [source_of(c) if c["cell_type"] == "code" else "" for c in cells]
+    for i, cell in enumerate(cells):
+        if cell["cell_type"] != "code":
+            continue
+        later = "\n".join(BLOCK.sub("", t) for t in texts[i + 1 :])
+        changed = without_solution(texts[i], later)
+        if changed != texts[i] or grade(cell).get("solution") or grade(cell).get("grade"):
+            cell["source"] = changed.splitlines(keepends=True)
+            cell["outputs"], cell["execution_count"] = [], None
+    return {**notebook, "cells": cells}
+
+
+def encode(notebook: dict) -> bytes:
+    """A notebook as bytes, the way Jupyter writes it."""
+    return (json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode()
+
+
+# --- the copies -------------------------------------------------------------------------------------------
+
+
+class Workbook:
+    """A learner's folder: `update()` brings lessons in, and keeps what the learner wrote."""
+
+    def __init__(self, source: Path, target: Path) -> None:
+        self.source, self.target = Path(source), Path(target)
+        self.manifest_file = self.target / ".manifest.json"
+        self.files: dict[str, dict[str, str]] = {}
+
+    def update(self) -> list[Copied]:
+        """Write new and changed lessons; one `Copied` a file. Raises ExerciseError when it cannot write."""
+        from filelock import FileLock
+
+        if not self.source.is_dir():
+            raise ExerciseError(
+                f"There is no folder {self.source}.",
+                why="the notebooks lie in the repository, not in the package",
+                cure="Start it in a clone of the repository, or set TRT_LESSONS_HOME to one.",
+            )
+        try:
+            self.target.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.target / ".lab.lock"):
+                self._sweep()
+                self.files = self._read_manifest()
+                return [self._bring(path) for path in self._sources()]
+        except OSError as error:
+            raise ExerciseError(
+                f"The workbook in {self.target} cannot be written.",
+                why=str(error),
+                cure="Free space, mend the permissions, or: trt-lessons lab --workbook ANOTHER_FOLDER",
+            ) from error
+
+    def _sources(self) -> list[Path]:
+        """Every file of the lessons: notebooks, their checks, pictures."""
+        files = (p for p in self.source.rglob("*") if p.is_file())
+        parts_to_skip = {"__pycache__", ".ipynb_checkpoints"}
+        kept = [p for p in files if not parts_to_skip & set(p.relative_to(self.source).parts)]
+        return sorted(p for p in kept if not p.name.startswith("."))
+
+    def _sweep(self) -> None:
+        """Remove the temporary files that a killed run left."""
+        for left in [*self.target.glob(".*.part"), *self.target.glob("*/.*.part")]:
+            left.unlink(missing_ok=True)
+
+    def _read_manifest(self) -> dict[str, dict[str, str]]:
+        """name -> {"written": sha256 on disk, "lesson": sha256 of the lesson that it came from}."""
+        try:
+            files = json.loads(self.manifest_file.read_text("utf-8"))["files"]
+            return {name: dict(entry) for name, entry in files.items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return {}  # then every differing file counts as the learner's: nothing is lost
+
+    def _write(self, name: str, content: bytes) -> None:
+        """A file and the manifest's line about it, each whole or not at all."""
+        path = self.target / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content)
+        self._note(name, written=sha256(content), lesson=sha256(content))
+
+    def _note(self, name: str, *, written: str, lesson: str) -> None:
+        entry = {"written": written, "lesson": lesson}
+        if self.files.get(name) != entry or not self.manifest_file.exists():
+            self.files[name] = entry
+            content = json.dumps({"version": 1, "files": self.files}, indent=1, sort_keys=True)
+            write_atomically(self.manifest_file, content.encode())
+
+    def _bring(self, path: Path) -> Copied:
+        """One file of the lessons into the workbook."""
+        name = path.relative_to(self.source).as_posix()
+        content = path.read_bytes()
+        if path.suffix == ".ipynb":
+            content = encode(learners(json.loads(content)))
+        mine, known = self.target / name, self.files.get(name, {})
+        if not mine.exists():
+            self._write(name, content)
+            return Copied(name, "new", "written again" if known else "")
+        on_disk, lesson = sha256(mine.read_bytes()), sha256(content)
+        if on_disk == lesson:
+            self._note(name, written=lesson, lesson=lesson)
+            return Copied(name, "same")
+        if on_disk == known.get("written"):
+            self._write(name, content)
+            return Copied(name, "updated")
+        if known.get("lesson") == lesson:
+            return Copied(name, "kept", "yours")
+        beside = self._beside(path, name, content)
+        self._note(name, written=known.get("written", ""), lesson=lesson)
+        return beside
+
+    def _beside(self, path: Path, name: str, content: bytes) -> Copied:
+        """The lesson is newer and the file is the learner's: keep both."""
+        if path.suffix != ".ipynb":  # a check has to fit its lesson: the learner's goes aside
+            aside = self._free(name, "yours")
+            write_atomically(self.target / aside, (self.target / name).read_bytes())
+            self._write(name, content)
+            return Copied(name, "beside", f"yours is now {aside}")
+        new = self._free(name, "new")
+        self._write(new, content)
+        return Copied(name, "beside", f"yours is kept; the newer lesson is {new}")
+
+    def _free(self, name: str, word: str) -> str:
+        """NAME.new.ipynb, or NAME.new2.ipynb where that is the learner's by now."""
+        stem, dot, suffix = name.rpartition(".")
+        if suffix == "py":  # not found as a check any more
+            suffix = "py.txt"
+        for number in ["", *map(str, range(2, 1000))]:
+            candidate = f"{stem}.{word}{number}{dot}{suffix}"
+            path = self.target / candidate
+            ours = self.files.get(candidate, {}).get("written")
+            if not path.exists() or (ours and sha256(path.read_bytes()) == ours):
+                return candidate
+        raise ExerciseError(f"There are too many copies of {name}.", cure="Move some of them away.")
+
+
+def solution_report(source: Path, workbook: Path, only: str = "") -> Iterator[str]:
+    """Blocks of text, one an exercise: the task's id, the learner's cell, the solution.
+
+    source: the notebook with solutions. workbook: folder of the learner's copies. only: an id, "02.1".
+    """
+    copy = workbook / source.name
+    theirs = {}
+    if copy.exists():
+        for cell in json.loads(copy.read_text("utf-8"))["cells"]:
+            if grade(cell).get("solution"):
+                theirs[grade(cell)["grade_id"]] = source_of(cell)
+    for cell in json.loads(source.read_text("utf-8"))["cells"]:
+        grade_id = grade(cell).get("grade_id", "")
+        exercise_id = ".".join(grade_id.removeprefix("ex-").rsplit("-", 1))
+        if not grade(cell).get("solution") or (only and exercise_id != only):
+            continue
+        yours = textwrap.indent(theirs.get(grade_id, "(no copy yet)"), "    ")
+        ours = textwrap.indent("\n".join(solutions(source_of(cell))), "    ")
+        yield f"{exercise_id}\n  yours:\n{yours}\n  a solution:\n{ours}\n"
