@@ -3,12 +3,15 @@
 from .builder import Builder, IBuilderConfig, IOptimizationProfile, ITimingCache
 from .callbacks import *  # noqa: F403
 from .callbacks import ILogger
-from .context import IExecutionContext
-from .engine import EngineInspector, ICudaEngine, Refitter, Runtime
 from .enums import *  # noqa: F403
-from .layers import *  # noqa: F403
-from .network import INetworkDefinition, ITensor
+from .layers import ILayer, ITensor
+from .layers.kinds import *  # noqa: F403
+from .network import INetworkDefinition
 from .parser import OnnxParser, ParserError
+from .running.context import IExecutionContext
+from .running.engine import ICudaEngine, Runtime
+from .running.inspector import EngineInspector
+from .running.refitter import Refitter
 from .types import *  # noqa: F403
 
 __version__ = "11.4.0+interpreter"

@@ -12,11 +12,11 @@ from onnx import TensorProto, helper
 
 from ..device import physical_memory
 from . import enums as E
-from . import plan as P
 from .callbacks import INTERNAL, SERIALIZATION, Flags, IHostMemory, ILogger, IProgressMonitor, Reporter
-from .lowering import NetworkError
+from .lowering.rounding import round_halves
+from .lowering.shapes import NetworkError
 from .network import INetworkDefinition
-from .rounding import round_halves
+from .running import plan as P
 from .types import TO_ONNX, Dims
 
 _PHASES = ("checking the network", "writing the graph", "fusing layers", "packing the plan")

@@ -1,4 +1,4 @@
-"""Stands for INetworkDefinition and ITensor: the network as it is being defined, layer by layer."""
+"""Stands for INetworkDefinition: the network as it is being defined, layer by layer."""
 
 from __future__ import annotations
 
@@ -7,78 +7,15 @@ from typing import Any
 
 from . import enums as E
 from . import layers as L
-from .callbacks import INTERNAL, USAGE, Reporter
-from .lowering import Lowering, NetworkError
-from .types import Dims, UnknownDims, Weights, as_array
-from .writers import WRITERS
+from .callbacks import INTERNAL, Reporter
+from .layers import ITensor
+from .lowering.lowering import Lowering
+from .lowering.shapes import NetworkError
+from .lowering.writers import WRITERS
+from .types import Dims, Weights, as_array
 
 
-class ITensor:
-    """A tensor of the network: a name, an element type and a shape (-1: known only at run time)."""
-
-    def __init__(self, network: INetworkDefinition, name: str, producer: L.ILayer | None) -> None:
-        self._network, self._name, self._producer = network, name, producer
-        self._dtype: E.DataType | None = None
-        self._shape = Dims()
-        self._dimension_names: dict[int, str] = {}
-        self.location = E.TensorLocation.DEVICE
-        self.allowed_formats = (1 << len(E.TensorFormat)) - 1
-
-    @property
-    def name(self) -> str:
-        """Unique within the network; what the engine's inputs and outputs are found by."""
-        return self._name
-
-    @name.setter
-    def name(self, name: str) -> None:
-        self._name = name
-        self._network._lowering.invalidate(0)
-
-    @property
-    def shape(self) -> Dims:
-        """The shape; only an input's can be set."""
-        if self._producer is None:
-            return self._shape
-        constant = self._producer._type == E.LayerType.CONSTANT
-        return self._network._known(self, "shape", self._producer._values["shape"] if constant else UnknownDims())
-
-    @shape.setter
-    def shape(self, shape: Sequence[int]) -> None:
-        self._shape = Dims(shape)
-        self._network._lowering.invalidate(0)
-
-    @property
-    def dtype(self) -> E.DataType:
-        """The element type; only an input's can be set (networks are strongly typed)."""
-        if self._producer is None:
-            return self._dtype
-        return self._network._known(self, "dtype", E.DataType.FLOAT)
-
-    @dtype.setter
-    def dtype(self, dtype: E.DataType) -> None:
-        if self.is_network_output:
-            told = "a strongly typed network's types follow from its inputs"
-            return self._network._fail(USAGE, "ITensor::setType", f"{self._name}: {told}")
-        if self._producer is not None:
-            told = "Tensor DataType is determined at build time for tensors not marked as input or output."
-            return self._network._say(E.Severity.WARNING, told)
-        self._dtype = dtype
-        self._network._lowering.invalidate(0)
-
-    is_network_input = property(lambda self: self in self._network._inputs)
-    is_network_output = property(lambda self: self in self._network._outputs)
-
-    @property
-    def is_shape_tensor(self) -> bool:
-        """Whether the tensor holds sizes: what an IShapeLayer makes."""
-        return self._producer is not None and self._producer._type == E.LayerType.SHAPE
-
-    def get_dimension_name(self, index: int) -> str | None:
-        """The name of a dimension of an input (ONNX gives such names), None where it has none."""
-        return self._dimension_names.get(index)
-
-
-class INetworkDefinition(Reporter):
+class INetworkDefinition(L.Owner):
     """Layers, tensors, inputs and outputs. Shapes and types are worked out as soon as they are asked for."""
 
     def __init__(self, builder: Reporter, flags: int) -> None:
@@ -115,11 +52,6 @@ class INetworkDefinition(Reporter):
         """The index-th output; None and an error past the end."""
         return self._item(self._outputs, index, "getOutput", "index < getNbOutputs()")
 
-    def _item(self, items: list, index: int, where: str, condition: str) -> Any:
-        if 0 <= index < len(items):
-            return items[index]
-        return self._refuse(where, f"condition: {condition}") or None
-
     def __len__(self) -> int:
         return len(self._layers)
 
@@ -131,8 +63,24 @@ class INetworkDefinition(Reporter):
     def __iter__(self):
         return (self.get_layer(i) for i in range(self.num_layers))
 
-    def _known(self, tensor: ITensor, what: str, otherwise: object) -> object:
-        """A tensor's shape or dtype; where the network is wrong, an error is logged and `otherwise` returned."""
+    def _changed(self, index: int) -> None:
+        self._lowering.invalidate(index)
+
+    def _changing(self, layer: L.ILayer) -> None:
+        kept = self._lowering.kept.get(layer._index)
+        if kept is not None and not layer._values:
+            told = f"{layer._name} came from the ONNX op {kept.node.op_type}, which the interpreter keeps as it is"
+            raise AttributeError(f"{told}: change the model instead")
+        self._lowering.kept.pop(layer._index, None)
+        self._lowering.invalidate(layer._index)
+
+    def _role(self, tensor: ITensor) -> str:
+        return "input" if tensor in self._inputs else "output" if tensor in self._outputs else ""
+
+    def _holds_shape(self, tensor: ITensor) -> bool:
+        return tensor._producer is not None and tensor._producer._type == E.LayerType.SHAPE
+
+    def _known(self, tensor: ITensor, what: str, otherwise: object) -> Any:
         wrong = None
         try:
             self._lowering.update()
@@ -168,7 +116,7 @@ class INetworkDefinition(Reporter):
 
     def _add(self, kind: str, inputs: Sequence, values: dict | None = None, outputs: int = 1) -> L.ILayer:
         kind = E.LayerType[kind]
-        layer = L.KINDS.get(kind, L.ILayer)(self, kind, inputs, values or {})
+        layer = L.KINDS.get(kind, L.ILayer)(self, len(self._layers), kind, inputs, values or {})
         suffixes = [""] + [f"_{i}" for i in range(1, outputs)]
         layer._outputs = [ITensor(self, f"{layer._name}_output{suffix}", layer) for suffix in suffixes]
         self._layers.append(layer)

@@ -12,10 +12,12 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from . import enums as E
 from .callbacks import Flags, ILogger
-from .lowering import NetworkError
-from .network import INetworkDefinition, ITensor
+from .layers import ITensor
+from .lowering.lowering import Kept
+from .lowering.shapes import NetworkError
+from .lowering.writers import ELEMENTWISE
+from .network import INetworkDefinition
 from .types import FROM_ONNX, Dims
-from .writers import ELEMENTWISE
 
 _OPS_BY_KIND = {
     "CONVOLUTION": "Conv", "DECONVOLUTION": "ConvTranspose", "POOLING": "MaxPool AveragePool",
@@ -153,29 +155,26 @@ class OnnxParser(Flags):
 
     def _constant(self, name: str, known: dict, constants: dict) -> ITensor:
         proto = constants[name]
-        values = {"shape": Dims(proto.dims), "weights": _array(proto), "proto": proto, "from_onnx": True}
-        layer = self._network._add("CONSTANT", [], values)
+        layer = self._network._add("CONSTANT", [], {"shape": Dims(proto.dims), "weights": _array(proto)})
+        self._network._lowering.kept[layer._index] = Kept(None, constant=proto)
         known[name] = tensor = layer._outputs[0]
         layer._name = tensor.name = name
         return tensor
 
     def _node(self, node: NodeProto, known: dict, constants: dict) -> None:
-        inputs: list = []
+        lowering, inputs = self._network._lowering, {}
         for i, name in enumerate(node.input):
-            if not name:
-                inputs.append(None)
-            elif name in known:
-                inputs.append(known[name])
-            elif i == 0 or node.op_type in _TENSOR_OPS:
-                inputs.append(self._constant(name, known, constants))
-            else:
-                self._network._lowering.initializers[name] = constants[name]
-                inputs.append(name)
+            if name in known:
+                inputs[i] = known[name]
+            elif name and (i == 0 or node.op_type in _TENSOR_OPS):
+                inputs[i] = self._constant(name, known, constants)
+            elif name:
+                lowering.initializers[name] = constants[name]
         outputs, values = max(1, len(node.output)), _read(node, constants)
-        layer = self._network._add(KIND_OF[node.op_type], inputs, values, outputs)
+        layer = self._network._add(KIND_OF[node.op_type], list(inputs.values()), values, outputs)
         layer._name = node.name or f"node_of_{node.output[0]}"
         layer.metadata = f"[ONNX Layer: {layer._name}]"
-        layer._node = _with_windows(node, layer._values)
+        lowering.kept[layer._index] = Kept(_with_windows(node, layer._values), tuple(inputs))
         for name, tensor in zip(node.output, layer._outputs, strict=False):
             if name:
                 tensor.name, known[name] = name, tensor
@@ -220,7 +219,7 @@ def _read(node: NodeProto, constants: dict[str, TensorProto]) -> dict:
     if "Conv" in node.op_type and arrays[1] is None:  # the kernel is a tensor, or of a type NumPy has not
         return {}
     reader = READERS.get(node.op_type)
-    return {**reader(node, attrs, arrays), "from_onnx": True} if reader else {}
+    return reader(node, attrs, arrays) if reader else {}
 
 
 def _read_windows(attrs: dict, size: list[int]) -> dict:

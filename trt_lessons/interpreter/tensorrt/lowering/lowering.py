@@ -1,48 +1,57 @@
 """From layers to ONNX, and the shapes and types that follow from it.
 
-Layers that came from an ONNX file keep their own node; layers added by the layer API are written as
-nodes by `writers`. Shapes and types are onnx's own shape inference over those nodes.
+A network is read through its public API alone: the kinds, attributes and tensors of its layers. Layers that came
+from an ONNX file keep their own node; layers added by the layer API are written as nodes by `writers`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
-from onnx.shape_inference import InferenceError, infer_shapes
+from onnx.shape_inference import InferenceError
 
-from . import enums as E
-from .types import FROM_ONNX, TO_ONNX, Dims, volume
-
-if TYPE_CHECKING:
-    from .layers import ILayer
-    from .network import INetworkDefinition, ITensor
+from .. import enums as E
+from ..layers import KINDS, ILayer, ITensor
+from ..types import TO_ONNX
+from .shapes import Known, NetworkError, inferred, lighter
 
 OPSET = 21
 IR_VERSION = 10
-_SMALL = 256  # elements; larger constants are left out of shape inference
 
 
-class NetworkError(Exception):
-    """The network as defined makes no sense; the text names the layer."""
+class Network(Protocol):
+    """What the lowering reads of an INetworkDefinition."""
+
+    name: str
+    num_layers: int
+    num_inputs: int
+
+    def get_layer(self, index: int) -> ILayer | None: ...
+    def get_input(self, index: int) -> ITensor | None: ...
 
 
-class Known(NamedTuple):
-    """What is known of a tensor: its type, and its shape (None when not even the rank is known)."""
+class Kept(NamedTuple):
+    """A layer that came from ONNX: its node, and which of the node's inputs are tensors of the network.
 
-    dtype: E.DataType | None
-    shape: Dims | None
+    A constant has no node; it keeps the file's own numbers.
+    """
+
+    node: NodeProto | None
+    places: tuple[int, ...] = ()
+    constant: TensorProto | None = None
 
 
 class Lowering:
     """A network's ONNX form, kept up to date layer by layer."""
 
-    def __init__(self, network: INetworkDefinition, writers: dict[str, Callable[[ILayer, Emit], object]]) -> None:
+    def __init__(self, network: Network, writers: dict[E.LayerType, Callable[[ILayer, Emit], object]]) -> None:
         self.network, self.writers = network, writers
         self.parts: dict[int, Emit] = {}  # by the layer's index
+        self.kept: dict[int, Kept] = {}  # likewise
         self.order: list[int] = []  # in which layers can run: one may use the output of a layer added after it
         self.types: dict[str, Known] = {}
         self.problems: dict[int, str] = {}  # layers that make no sense, by index
@@ -57,34 +66,53 @@ class Lowering:
 
     def update(self) -> None:
         """Write the layers that are not written yet; raises NetworkError where one makes no sense."""
-        layers = self.network._layers
-        if len(self.parts) == len(layers) and (self.types or not layers):
+        count = self.network.num_layers
+        if len(self.parts) == count and (self.types or not count):
             return
+        layers = [self.network.get_layer(i) for i in range(count)]
         self._sort(layers)
         self.problems.clear()
-        for layer in (layers[i] for i in self.order if i not in self.parts):
-            emit = Emit(self, layer)
+        for i in (i for i in self.order if i not in self.parts):
+            layer = layers[i]
+            kind = layer.type
+            layer.__class__ = KINDS.get(kind, ILayer)  # as a user does, to see its attributes
+            emit = Emit(self, layer, kind)
             try:
-                self.writers[layer._kind](layer, emit) if layer._node is None else emit.original(layer)
-                self.parts[layer._index] = emit
+                self._write(i, emit)
+                self.parts[i] = emit
             except NetworkError as problem:
-                self.problems[layer._index] = f"{layer._name}: {problem}"
+                self.problems[i] = f"{layer.name}: {problem}"
         self._infer(strict=not self.problems)
         if self.problems:
             raise NetworkError(next(iter(self.problems.values())))
 
+    def _write(self, index: int, emit: Emit) -> None:
+        kept = self.kept.get(index)
+        if kept is None:
+            self.writers[emit.kind](emit.layer, emit)
+        elif kept.node is None:
+            emit.constants.append(TensorProto())
+            emit.constants[0].CopyFrom(kept.constant)
+            emit.constants[0].name = emit.last[0]
+        else:
+            emit.original(kept)
+
     def _sort(self, layers: list[ILayer]) -> None:
         order: dict[int, None] = {}
+        inputs = [[x for x in map(layer.get_input, range(layer.num_inputs)) if x is not None] for layer in layers]
+        outputs = (map(layer.get_output, range(layer.num_outputs)) for layer in layers)
+        maker = {id(tensor): i for i, made in enumerate(outputs) for tensor in made}
 
-        def visit(layer: ILayer) -> None:
-            for tensor in layer._tensors():
-                if tensor._producer is not None and tensor._producer._index not in order:
-                    visit(tensor._producer)
-            order[layer._index] = None
+        def visit(index: int) -> None:
+            for tensor in inputs[index]:
+                before = maker.get(id(tensor))
+                if before is not None and before not in order:
+                    visit(before)
+            order[index] = None
 
-        for layer in layers:
-            if layer._index not in order:
-                visit(layer)
+        for i in range(len(layers)):
+            if i not in order:
+                visit(i)
         self.order = list(order)
 
     def constants(self) -> list[TensorProto]:
@@ -94,7 +122,8 @@ class Lowering:
 
     def model(self, outputs: Iterable[onnx.ValueInfoProto], *, light: bool = False) -> onnx.ModelProto:
         """The network as an ONNX model; `light` replaces large constants by inputs of the same type."""
-        inputs, constants = [input_info(t) for t in self.network._inputs], self.constants()
+        inputs = [input_info(self.network.get_input(i)) for i in range(self.network.num_inputs)]
+        constants = self.constants()
         if light:
             constants, large = lighter(constants)
             inputs += large
@@ -123,75 +152,53 @@ def _first_reason(text: str) -> str:
     return next(telling, text).strip()
 
 
-def lighter(constants: Iterable[TensorProto]) -> tuple[list[TensorProto], list[onnx.ValueInfoProto]]:
-    """The small constants, and inputs of the same names, types and shapes for the others: enough to infer shapes."""
-    small = {c.name: volume(c.dims) <= _SMALL for c in constants}
-    large = [c for c in constants if not small[c.name]]
-    inputs = [helper.make_tensor_value_info(c.name, c.data_type, list(c.dims)) for c in large]
-    return [c for c in constants if small[c.name]], inputs
-
-
 def input_info(tensor: ITensor) -> onnx.ValueInfoProto:
     """An input of the network as ONNX wants it: -1 becomes a named dimension."""
-    names = tensor._dimension_names
-    shape = [d if d >= 0 else names.get(i) or f"{tensor._name}_{i}" for i, d in enumerate(tensor._shape)]
-    return helper.make_tensor_value_info(tensor._name, TO_ONNX[tensor._dtype.name], shape)
-
-
-def known_of(info: onnx.ValueInfoProto) -> Known:
-    """Type and shape of an ONNX value, -1 where a size is not a number."""
-    kind = info.type.tensor_type
-    if not kind.HasField("shape"):
-        return Known(FROM_ONNX.get(kind.elem_type), None)
-    shape = Dims(d.dim_value if d.HasField("dim_value") else -1 for d in kind.shape.dim)
-    return Known(FROM_ONNX.get(kind.elem_type), shape)
-
-
-def inferred(model: onnx.ModelProto, **options: bool) -> dict[str, Known]:
-    """Type and shape of all values, by onnx's shape inference."""
-    graph = infer_shapes(model, data_prop=True, **options).graph
-    constants = {c.name: Known(FROM_ONNX.get(c.data_type), Dims(c.dims)) for c in graph.initializer}
-    return constants | {v.name: known_of(v) for v in [*graph.input, *graph.value_info, *graph.output]}
+    name = tensor.name
+    shape = [d if d >= 0 else tensor.get_dimension_name(i) or f"{name}_{i}" for i, d in enumerate(tensor.shape)]
+    return helper.make_tensor_value_info(name, TO_ONNX[tensor.dtype.name], shape)
 
 
 class Emit:
     """Writes one layer: `node` adds a node for its output, `step` one on the way there, `const` a constant."""
 
-    def __init__(self, lowering: Lowering, layer: ILayer) -> None:
-        self.lowering, self.layer = lowering, layer
+    def __init__(self, lowering: Lowering, layer: ILayer, kind: E.LayerType) -> None:
+        self.lowering, self.layer, self.kind, self.name = lowering, layer, kind, layer.name
         self.nodes: list[NodeProto] = []
         self.constants: list[TensorProto] = []
-        self.last = [t._name for t in layer._outputs]
+        self.inputs = [layer.get_input(i) for i in range(layer.num_inputs)]
+        self.last = [layer.get_output(i).name for i in range(layer.num_outputs)]
 
     def known(self, tensor: ITensor) -> Known:
         """Type and shape of an input; NetworkError when the rank is not known."""
-        if tensor._producer is None:
-            return Known(tensor._dtype, tensor._shape)
-        if tensor._name not in self.lowering.types:
+        if tensor.is_network_input:
+            return Known(tensor.dtype, tensor.shape)
+        if tensor.name not in self.lowering.types:
             self.lowering._infer(strict=not self.lowering.problems)
-        known = self.lowering.types.get(tensor._name)
+        known = self.lowering.types.get(tensor.name)
         if known is None or known.shape is None:
-            raise NetworkError(f"the shape of its input {tensor._name} is not known")
+            raise NetworkError(f"the shape of its input {tensor.name} is not known")
         return known
 
     def rank(self, tensor: ITensor) -> int:
         """How many dimensions an input has."""
         return len(self.known(tensor).shape)
 
-    def original(self, layer: ILayer) -> None:
+    def original(self, kept: Kept) -> None:
         """The layer's own ONNX node, its tensors under their present names."""
         node = NodeProto()
-        node.CopyFrom(layer._node)
-        node.name = layer._name
-        del node.input[:], node.output[:]
-        node.input.extend("" if x is None else x if isinstance(x, str) else x._name for x in layer._inputs)
+        node.CopyFrom(kept.node)
+        node.name = self.name
+        for place, tensor in zip(kept.places, self.inputs, strict=True):
+            node.input[place] = tensor.name
+        del node.output[:]
         node.output.extend(self.last)
         self.nodes.append(node)
 
     def node(self, op: str, *inputs: ITensor | str, outputs: list[str] | None = None, **attrs: object) -> str:
         """Add a node; without `outputs` it writes the layer's. Returns the first output's name."""
-        names = [x if isinstance(x, str) else x._name for x in inputs]
-        title = self.layer._name if outputs is None else f"{self.layer._name}/{outputs[0]}"
+        names = [x if isinstance(x, str) else x.name for x in inputs]
+        title = self.name if outputs is None else f"{self.name}/{outputs[0]}"
         self.nodes.append(helper.make_node(op, names, outputs or self.last, name=title, **attrs))
         return self.nodes[-1].output[0]
 
@@ -208,7 +215,7 @@ class Emit:
 
     def const(self, values: object, hint: str, like: ITensor | None = None) -> str:
         """A constant; `like` gives it a tensor's element type."""
-        array, name = np.asarray(values), f"{self.layer._name}:{hint}"
+        array, name = np.asarray(values), f"{self.name}:{hint}"
         if like is not None:
             kind = TO_ONNX[self.known(like).dtype.name]
             proto = helper.make_tensor(name, kind, array.shape, array.astype(np.float32).ravel())

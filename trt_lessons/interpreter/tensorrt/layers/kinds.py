@@ -1,101 +1,16 @@
-"""Stands for ILayer and its kinds: what a layer is and holds. How it computes is in `writers`."""
+"""The kinds of layers and their attributes, each with TensorRT's default."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-
-from . import enums as E
-from .types import Dims, as_array
-
-if TYPE_CHECKING:
-    from .network import INetworkDefinition, ITensor
+from .. import enums as E
+from ..types import Dims, as_array
+from .base import ILayer, attr
 
 
 def _dims(value: Any) -> Dims:
     return value if isinstance(value, Dims) else Dims(value)
-
-
-_TITLES = {"ELEMENTWISE": "ElementWise", "MATRIX_MULTIPLY": "Matrix Multiply", "TOPK": "TopK", "LRN": "LRN"}
-
-
-class attr:
-    """A layer's attribute: setting it makes the network forget what it had worked out from this layer on."""
-
-    def __init__(self, convert: Callable[[Any], Any] = lambda value: value, default: Any = None) -> None:
-        self.convert, self.default = convert, default
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    def __get__(self, layer: ILayer | None, owner: type) -> Any:
-        value = self if layer is None else layer._values.get(self.name, self.default)
-        return value.ravel() if isinstance(value, np.ndarray) else value
-
-    def __set__(self, layer: ILayer, value: Any) -> None:
-        if layer._node is not None and "from_onnx" not in layer._values:
-            told = f"{layer._name} came from the ONNX op {layer._node.op_type}, which the interpreter keeps as it is"
-            raise AttributeError(f"{told}: change the model instead")
-        layer._values[self.name] = self.convert(value)
-        layer._values.pop("proto", None)
-        layer._node = None
-        layer._network._lowering.invalidate(layer._index)
-
-
-class ILayer:
-    """One operation of the network. `get_layer` returns this base class, as TensorRT's does:
-    assign `layer.__class__ = trt.IConvolutionLayer` to see a convolution's own attributes."""
-
-    def __init__(self, network: INetworkDefinition, kind: E.LayerType, inputs: list, values: dict) -> None:
-        self._network, self._index, self._type = network, len(network._layers), kind
-        self._kind = type(self).__name__
-        self._inputs, self._values, self._node = list(inputs), values, None
-        title = _TITLES.get(kind.name) or "".join(word.capitalize() for word in kind.name.split("_"))
-        self._name = f"(Unnamed Layer* {self._index}) [{title}]"
-        self.metadata = ""
-        self._outputs: list[ITensor] = []
-
-    @property
-    def name(self) -> str:
-        """The layer's name; until it is given one, its number and kind."""
-        return self._name
-
-    @name.setter
-    def name(self, name: str) -> None:
-        self._name = name
-        self._network._lowering.invalidate(self._index)
-
-    @property
-    def type(self) -> E.LayerType:
-        """What kind of layer it is."""
-        return self._type
-
-    num_inputs = property(lambda self: len(self._tensors()))  # weights are not tensors
-    num_outputs = property(lambda self: len(self._outputs))
-
-    def _tensors(self) -> list[ITensor]:
-        return [x for x in self._inputs if x is not None and not isinstance(x, str)]
-
-    def get_input(self, index: int) -> ITensor | None:
-        """The index-th input tensor, None past the end."""
-        tensors = self._tensors()
-        return tensors[index] if 0 <= index < len(tensors) else None
-
-    def get_output(self, index: int) -> ITensor | None:
-        """The index-th output tensor, None and an error past the end."""
-        return self._network._item(self._outputs, index, "getOutput", "index >= 0 && index < getNbOutputs()")
-
-    def set_input(self, index: int, tensor: ITensor) -> None:
-        """Replace or add an input (a shuffle's second one is its shape, for example)."""
-        places = [i for i, x in enumerate(self._inputs) if not isinstance(x, str)]
-        if self._node is not None and index < len(places):
-            self._inputs[places[index]] = tensor
-        else:
-            self._inputs += [None] * (index + 1 - len(self._inputs))
-            self._inputs[index] = tensor
-        self._network._lowering.invalidate(self._index)
 
 
 class IConvolutionLayer(ILayer):
@@ -177,6 +92,6 @@ _KINDS = {
 }  # fmt: skip
 KINDS: dict[E.LayerType, type[ILayer]] = {E.LayerType[name]: kind for name, kind in _KINDS.items()}
 globals().update({kind.__name__: kind for kind in _KINDS.values()})
+NAMES = [kind.__name__ for kind in KINDS.values()]
 
-
-__all__ = ["ILayer", *(cls.__name__ for cls in KINDS.values())]
+__all__ = NAMES

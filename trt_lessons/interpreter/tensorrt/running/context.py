@@ -10,11 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 import onnxruntime as ort
 
-from .. import device
+from ... import device
+from ..callbacks import IOutputAllocator, IProfiler, Reporter
+from ..enums import DataType
+from ..types import Dims, UnknownDims, volume
 from . import plan as P
-from .callbacks import IOutputAllocator, IProfiler, Reporter
-from .engine import ICudaEngine, _numpy
-from .types import Dims, UnknownDims, volume
+from .loaded import Loaded
 
 _ALIGNMENT = 256
 
@@ -22,14 +23,14 @@ _ALIGNMENT = 256
 class IExecutionContext(Reporter):
     """One way of running an engine: input shapes, tensor addresses, the profile in use."""
 
-    def __init__(self, engine: ICudaEngine) -> None:
-        super().__init__(engine.logger)
-        self.engine, self.name = engine, "Unnamed Execution Context"
+    def __init__(self, engine: object, loaded: Loaded) -> None:
+        super().__init__(loaded.logger)
+        self.engine, self._loaded, self.name = engine, loaded, "Unnamed Execution Context"
         self.enqueue_emits_profile = True
         self.profiler: IProfiler | None = None
         self._profile, self._addresses, self._allocators = 0, {}, {}
-        inputs = [t for t in engine._io.values() if t["mode"] == "INPUT"]
-        self._given: dict[str, tuple[int, ...]] = {t["name"]: tuple(t["shape"]) for t in inputs if -1 not in t["shape"]}
+        shapes = {name: tuple(loaded.io[name]["shape"]) for name in loaded.inputs}
+        self._given: dict[str, tuple[int, ...]] = {name: shape for name, shape in shapes.items() if -1 not in shape}
         self._times: list[tuple[str, float]] = []
 
     active_optimization_profile = property(lambda self: self._profile)
@@ -37,24 +38,30 @@ class IExecutionContext(Reporter):
 
     def _open(self) -> list[str]:
         """Inputs whose shape is not set yet."""
-        return [n for n, t in self.engine._io.items() if t["mode"] == "INPUT" and n not in self._given]
+        return [name for name in self._loaded.inputs if name not in self._given]
+
+    def _tensor(self, name: str, where: str) -> dict | None:
+        found = self._loaded.io.get(name)
+        if found is None:
+            self._refuse(where, f"Given invalid tensor name: {name}. Get valid tensor names with getIOTensorName()")
+        return found
 
     def set_optimization_profile_async(self, profile_index: int, stream_handle: int) -> bool:
         """Use another profile; set the input shapes again: those kept may not fit it."""
-        if not 0 <= profile_index < self.engine.num_optimization_profiles:
+        if not 0 <= profile_index < len(self._loaded.facts["profiles"]):
             return self._refuse("setOptimizationProfileAsync", f"there is no profile {profile_index}")
         self._profile = profile_index
         return True
 
     def _misfits(self, name: str, shape: Sequence[int], profile: int) -> str:
         """Where a shape lies outside a profile, that profile's range in words."""
-        low, _, high = self.engine.get_tensor_profile_shape(name, profile)
+        low, _, high = self._loaded.ranges(name, profile)
         fits = all(a <= d <= b for a, d, b in zip(low, shape, high, strict=True))
         return "" if fits else f"Valid range for profile {profile}: {list(low)}..{list(high)}."
 
     def set_input_shape(self, name: str, shape: Sequence[int]) -> bool:
         """The shape of an input for the next run; False where no profile takes it (the run looks at its own)."""
-        tensor, call, wanted = self.engine._io.get(name), "setInputShape", Dims(shape)
+        tensor, call, wanted = self._loaded.io.get(name), "setInputShape", Dims(shape)
         if tensor is None or tensor["mode"] != "INPUT":
             told = f"Given invalid tensor name: {name}. Get valid tensor names with getIOTensorName()"
             return self._refuse(call, told)
@@ -63,7 +70,7 @@ class IExecutionContext(Reporter):
         if any(n not in (-1, d) for n, d in zip(tensor["shape"], wanted, strict=True)):
             told = f"Set dimensions are {list(wanted)}. Expected dimensions are {tensor['shape']}."
             return self._refuse(call, f"Static dimension mismatch while setting input shape for {name}. {told}")
-        wrong = [self._misfits(name, wanted, i) for i in range(self.engine.num_optimization_profiles)]
+        wrong = [self._misfits(name, wanted, i) for i in range(len(self._loaded.facts["profiles"]))]
         if all(wrong):
             told = f"Set dimension {list(wanted)} for tensor {name} does not satisfy any optimization profiles."
             return self._refuse(call, " ".join([told, *wrong]))
@@ -76,12 +83,12 @@ class IExecutionContext(Reporter):
 
     def get_tensor_shape(self, name: str) -> Dims:
         """The shape in the next run; -1 where it is not known yet."""
-        tensor = self.engine._tensor(name, "getTensorShape")
+        tensor = self._tensor(name, "getTensorShape")
         if tensor is None:
             return UnknownDims()
         if tensor["mode"] == "INPUT":
             return Dims(self._given.get(name, tensor["shape"]))
-        return Dims(tensor["shape"] if self._open() else self.engine._shapes(self._given)[name])
+        return Dims(tensor["shape"] if self._open() else self._loaded.shapes(self._given)[name])
 
     def get_max_output_size(self, name: str) -> int:
         """An upper bound of an output's size in bytes; -1 while input shapes are missing."""
@@ -89,11 +96,11 @@ class IExecutionContext(Reporter):
             return -1
         largest = max((volume(s) for s in self._given.values()), default=1)
         shape = [largest if d < 0 else d for d in self.get_tensor_shape(name)]
-        return int(volume(shape) * self.engine.get_tensor_dtype(name).itemsize)
+        return int(volume(shape) * DataType[self._loaded.io[name]["dtype"]].itemsize)
 
     def set_tensor_address(self, name: str, memory: int) -> bool:
         """Where an input or output is; False and an error for an unknown name."""
-        if self.engine._tensor(name, "setTensorAddress") is None:
+        if self._tensor(name, "setTensorAddress") is None:
             return False
         self._addresses[name] = int(memory)
         return True
@@ -104,7 +111,7 @@ class IExecutionContext(Reporter):
 
     def set_output_allocator(self, name: str, output_allocator: IOutputAllocator | None) -> bool:
         """Who provides memory for an output once its size is known."""
-        tensor = self.engine._tensor(name, "setOutputAllocator")
+        tensor = self._tensor(name, "setOutputAllocator")
         if tensor is None or tensor["mode"] != "OUTPUT":
             return False
         self._allocators[name] = output_allocator
@@ -126,7 +133,7 @@ class IExecutionContext(Reporter):
         if not self._ready("enqueueV3"):
             return False
         run = self._prepared(dict(self._addresses))
-        if any(n in self.engine._bounds for n in self.engine._io):
+        if any(n in self._loaded.open_ended for n in self._loaded.io):
             device.run_now(run, "enqueueV3")  # as TensorRT does: it has to wait to learn the size
         else:
             device.enqueue(int(stream_handle), run, "enqueueV3")
@@ -134,7 +141,7 @@ class IExecutionContext(Reporter):
 
     def execute_v2(self, bindings: Sequence[int]) -> bool:
         """Run now and wait; `bindings` are addresses in the order of the engine's tensors."""
-        self._addresses.update(zip(self.engine._io, map(int, bindings), strict=False))
+        self._addresses.update(zip(self._loaded.io, map(int, bindings), strict=False))
         if not self._ready("executeV2"):
             return False
         device.run_now(self._prepared(dict(self._addresses)), "executeV2")
@@ -148,7 +155,7 @@ class IExecutionContext(Reporter):
             wrong = self._misfits(name, shape, self._profile)
             if wrong:
                 return self._refuse(call, f"Supplied dimension {list(shape)} for {name} exceeds min ~ max. {wrong}")
-        for name in self.engine._io:
+        for name in self._loaded.io:
             if not self._addresses.get(name) and self._allocators.get(name) is None:
                 told = "Call setTensorAddress or setOutputAllocator before enqueue/execute."
                 return self._refuse(call, f"Neither address or allocator is set for tensor {name}. {told}")
@@ -156,13 +163,12 @@ class IExecutionContext(Reporter):
 
     def _prepared(self, addresses: dict[str, int]) -> object:
         """The run as a function without arguments, with the shapes and addresses of this moment."""
-        engine, shapes, profiler = self.engine, dict(self._given), self.profiler
-        inputs = [(n, _numpy(engine._io[n]), shapes[n]) for n in shapes]
-        outputs = [n for n, t in engine._io.items() if t["mode"] == "OUTPUT"]
+        loaded, shapes, profiler = self._loaded, dict(self._given), self.profiler
+        inputs, outputs = [(n, loaded.numpy(n), shapes[n]) for n in shapes], loaded.outputs
 
         def run() -> None:
             feeds = {n: _view(addresses[n], kind, shape) for n, kind, shape in inputs}
-            session = engine._session if profiler is None else self._profiling_session()
+            session = loaded.session if profiler is None else self._profiling_session()
             results = session.run(outputs, feeds)
             if profiler is not None:
                 self._profile_done(session)
@@ -180,10 +186,10 @@ class IExecutionContext(Reporter):
             _view(address, array.dtype, array.shape)[...] = array
 
     def _profiling_session(self) -> ort.InferenceSession:
-        options = P.session_options(self.engine._facts["level"], self.engine._model)
+        options = P.session_options(self._loaded.facts["level"], self._loaded.model)
         options.enable_profiling = True
         options.profile_file_prefix = os.path.join(tempfile.mkdtemp(), "profile")
-        return P.session(self.engine._model.SerializeToString(), options)
+        return P.session(self._loaded.model.SerializeToString(), options)
 
     def _profile_done(self, session: ort.InferenceSession) -> None:
         path = session.end_profiling()

@@ -16,8 +16,8 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper
 
-from .lowering import inferred, lighter
-from .types import FROM_ONNX, Dims
+from ..lowering.shapes import inferred, lighter
+from ..types import FROM_ONNX, Dims
 
 MAGIC = b"TRTL-INTERP"
 FORMAT = 1

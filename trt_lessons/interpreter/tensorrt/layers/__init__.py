@@ -1,0 +1,7 @@
+"""What tensors and layers of a network are and hold. How a layer computes is in `lowering`."""
+
+from .base import ILayer, ITensor, Owner
+from .kinds import *  # noqa: F403
+from .kinds import KINDS, NAMES
+
+__all__ = ["KINDS", "ILayer", "ITensor", "Owner", *NAMES]

@@ -1,0 +1,1 @@
+"""A plan, and what runs it: engine, context, inspector, refitter."""
