@@ -197,10 +197,10 @@ def test_how_lines_are_counted(tmp_path: Path) -> None:
 
 
 def test_the_interpreter_is_small() -> None:
-    """Under 2,500 lines of code, counted as `code_lines` does, in all of the room together."""
+    """Under 4,000 lines of code, counted as `code_lines` does, in all of the room together."""
     files = sorted((ROOT / "trt_lessons" / "interpreter").rglob("*.py"))
     sizes = {str(path.relative_to(ROOT)): code_lines(path) for path in files}
-    assert len(files) > 10 and sum(sizes.values()) < 2500, sizes
+    assert len(files) > 10 and sum(sizes.values()) < 4000, sizes
 
 
 def test_each_file_of_the_interpreter_says_what_it_is() -> None:
