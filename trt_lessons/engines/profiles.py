@@ -47,22 +47,29 @@ def _three(name: str, shapes: Any) -> tuple[Shape, Shape, Shape]:
 
 def check(model: str, inputs: Sequence[Any], profiles: Sequence[Mapping[str, Any]]) -> None:
     """BuildError where a dynamic input has no range, before TensorRT says so less plainly."""
-    dynamic = {t.name: tuple(t.shape) for t in inputs if -1 in tuple(t.shape)}
+    dynamic = {t.name: tuple(t.shape) for t in inputs if -1 in tuple(t.shape) or t.is_shape_tensor}
     known = {t.name: None if t.is_shape_tensor else tuple(t.shape) for t in inputs}
     for number, profile in enumerate(profiles or [{}]):
         missing = [n for n in dynamic if n not in profile]
         if missing:
             which = ", ".join(f"{n!r} {show(dynamic[n])}" for n in missing)
-            example = {n: tuple(tuple(k if d < 0 else d for d in dynamic[n]) for k in (1, 8, 32)) for n in missing[:1]}
+            example = {n: _example(dynamic[n], known[n] is None) for n in missing[:1]}
             raise BuildError(
                 f"{model} has dynamic inputs without a range: {which}",
-                why="each -1 is decided when the engine runs, and TensorRT must know its limits in advance"
+                why="a -1, and an input whose numbers are a shape, are decided at run time: TensorRT wants their limits"
                 if not profiles
                 else f"profile {number} does not name them, and each profile must name every dynamic input",
                 cure=f"give profiles={example}, that is min, opt and max",
             )
         for name, shapes in profile.items():
             _check_range(name, shapes, known)
+
+
+def _example(shape: Shape, holds_shape: bool) -> tuple[Shape, ...]:
+    """A range as one might give it: of sizes, or of the numbers in an input that holds a shape."""
+    if holds_shape:
+        return tuple((k,) * (abs(shape[0]) if shape else 1) for k in (1, 8, 32))
+    return tuple(tuple(k if d < 0 else d for d in shape) for k in (1, 8, 32))
 
 
 def _check_range(name: str, shapes: Sequence[Shape], known: Mapping[str, Shape | None]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import onnx
 from onnx import TensorProto, helper
@@ -17,7 +17,7 @@ from .lowering.rounding import round_halves
 from .lowering.shapes import NetworkError
 from .network import INetworkDefinition
 from .running import plan as P
-from .types import TO_ONNX, Dims
+from .types import TO_ONNX, Dims, volume
 
 _PHASES = ("checking the network", "writing the graph", "fusing layers", "packing the plan")
 
@@ -27,6 +27,7 @@ class IOptimizationProfile:
 
     def __init__(self, logger: ILogger) -> None:
         self._shapes: dict[str, tuple[Dims, Dims, Dims]] = {}
+        self._values: dict[str, tuple[list[int], list[int], list[int]]] = {}  # of inputs that hold a shape
         self._logger = logger
 
     def set_shape(self, input: str, min: Dims, opt: Dims, max: Dims) -> None:
@@ -40,7 +41,21 @@ class IOptimizationProfile:
             self._logger.log(E.Severity.ERROR, f"Cannot get dimensions for input: {input}. {told}")
         return list(self._shapes.get(input, ()))
 
+    def set_shape_input(self, input: str, min: Sequence[int], opt: Sequence[int], max: Sequence[int]) -> None:
+        """The range of the numbers in an input that holds a shape (`ITensor.is_shape_tensor`)."""
+        self._values[input] = tuple([int(n) for n in values] for values in (min, opt, max))
+
+    def get_shape_input(self, input: str) -> list[list[int]]:
+        """[min, opt, max] numbers of such an input; an empty list and an error where none were set."""
+        if input not in self._values:
+            told = "Input is not present in this OptimizationProfile"
+            self._logger.log(E.Severity.ERROR, f"Cannot get shape values for input: {input}. {told}")
+        return list(self._values.get(input, ()))
+
     def __bool__(self) -> bool:
+        rows = [row for values in self._values.values() for row in itertools.zip_longest(*values)]
+        if any(None in row or not row[0] <= row[1] <= row[2] for row in rows):
+            return False
         rows = (row for shapes in self._shapes.values() for row in itertools.zip_longest(*shapes))
         return all(None not in row and 0 <= row[0] <= row[1] <= row[2] for row in rows)
 
@@ -185,17 +200,24 @@ class Builder(Reporter):
         where, profiles = "IBuilder::buildSerializedNetwork", config._profiles
         if not network._outputs:
             return INTERNAL, where, "Network must have at least one output"
-        if any(-1 in t._shape for t in network._inputs) and not profiles:
-            return INTERNAL, where, "Network has dynamic or shape inputs, but no optimization profile has been defined."
-        for number, profile in enumerate(profiles):
-            for t in network._inputs:
-                reason = _misfit(t._shape, profile._shapes.get(t._name), number)
-                if reason:
-                    return INTERNAL, where, f"{t._name}: {reason}"
         try:
             network._lowering.update()
         except NetworkError as problem:
             return INTERNAL, where, str(problem)
+        holders = {t._name: t for t in network._inputs if t.is_shape_tensor}
+        for name, t in holders.items():
+            if len(t._shape) > 1:
+                told = "its numbers become a shape, and a shape tensor has rank 0 or 1"
+                return INTERNAL, where, f"{name}: {told}, not {len(t._shape)}"
+        if (holders or any(-1 in t._shape for t in network._inputs)) and not profiles:
+            return INTERNAL, where, "Network has dynamic or shape inputs, but no optimization profile has been defined."
+        for number, profile in enumerate(profiles):
+            for t in network._inputs:
+                reason = _misfit(t._shape, profile._shapes.get(t._name), number)
+                if t._name in holders:
+                    reason = reason or _misfit_values(t._shape, profile._values.get(t._name), number)
+                if reason:
+                    return INTERNAL, where, f"{t._name}: {reason}"
         return None
 
     def _build(self, network: INetworkDefinition, config: IBuilderConfig) -> bytes:
@@ -226,7 +248,10 @@ class Builder(Reporter):
         shapes = {name: [*k.shape] for name, k in lowering.types.items() if k.shape is not None}
         facts = _facts(network, config) | {"layers": P.engine_layers(fused, full, kinds, shapes, _origins(network))}
         light = P.light_model(full)
-        facts["memory"] = [_memory(light, facts["io"], profile, kinds) for profile in facts["profiles"]]
+        facts["memory"] = [
+            _memory(light, facts["io"], shapes, values, kinds)
+            for shapes, values in zip(facts["profiles"], facts["values"], strict=True)
+        ]
         if config._timing_cache is not None:
             config._timing_cache._seen |= {hashlib.sha256(n.SerializeToString()).hexdigest() for n in full.graph.node}
         if config.get_flag(E.BuilderFlag.STRIP_PLAN):
@@ -241,11 +266,13 @@ def _facts(network: INetworkDefinition, config: IBuilderConfig) -> dict:
     """What a plan says of the network and of the options it was built with."""
     names = {t._name for t in network._inputs}
     profiles = [{n: [list(s) for s in v] for n, v in p._shapes.items() if n in names} for p in config._profiles]
+    values = [{n: [list(v) for v in three] for n, three in p._values.items() if n in names} for p in config._profiles]
     io = [_io_facts(t, "INPUT") for t in network._inputs] + [_io_facts(t, "OUTPUT") for t in network._outputs]
     return {
         "level": config.builder_optimization_level, "verbosity": config.profiling_verbosity.name, "io": io,
         "compatibility": config.hardware_compatibility_level.name,
         "flags": [f.name for f in E.BuilderFlag if config.get_flag(f)], "profiles": profiles or [{}],
+        "values": values or [{}],
         "name": network.name, "weights": _weight_names(network), "tactics": config._tactics,
     }  # fmt: skip
 
@@ -256,11 +283,16 @@ def _origins(network: INetworkDefinition) -> dict[str, str]:
     return {name: layer._name for layer, part in parts for node in part.nodes for name in node.output}
 
 
-def _memory(light: onnx.ModelProto, io: list[dict], profile: dict, kinds: dict) -> int:
+def _memory(light: onnx.ModelProto, io: list[dict], profile: dict, values: dict, kinds: dict) -> int:
     """Bytes of intermediate tensors at a profile's largest shapes."""
+    types = {t["name"]: TO_ONNX[t["dtype"]] for t in io}
     inputs = {t["name"]: t["shape"] for t in io if t["mode"] == "INPUT"}
+    numbers = {
+        n: helper.make_tensor(n, types[n], [len(three[2])] if inputs[n] else [], three[2])
+        for n, three in values.items()
+    }
     largest = inputs | {name: shapes[2] for name, shapes in profile.items()}
-    return P.activation_peak(light, P.concrete(light, largest), kinds)
+    return P.activation_peak(light, P.concrete(light, largest, numbers), kinds)
 
 
 def _misfit(shape: Dims, ranges: tuple[Dims, Dims, Dims] | None, number: int) -> str | None:
@@ -277,6 +309,16 @@ def _misfit(shape: Dims, ranges: tuple[Dims, Dims, Dims] | None, number: int) ->
     return None
 
 
+def _misfit_values(shape: Dims, ranges: tuple[list, list, list] | None, number: int) -> str | None:
+    """What is wrong with a profile's range for the numbers in an input that holds a shape."""
+    if ranges is None:
+        return f"shape input is missing values in profile {number} (set_shape_input)."
+    count = volume(shape)
+    if -1 not in shape and any(len(values) != count for values in ranges):
+        return f"it holds {count} numbers, but profile {number} has {[len(values) for values in ranges]}."
+    return None
+
+
 def _output_info(tensor: object) -> onnx.ValueInfoProto:
     shape = [None if d < 0 else d for d in tensor.shape]
     return helper.make_tensor_value_info(tensor._name, TO_ONNX[tensor.dtype.name], shape)
@@ -284,7 +326,8 @@ def _output_info(tensor: object) -> onnx.ValueInfoProto:
 
 def _io_facts(tensor: object, mode: str) -> dict:
     told = {"name": tensor._name, "mode": mode, "dtype": tensor.dtype.name, "shape": list(tensor.shape)}
-    return told | {"location": tensor.location.name}
+    holds_shape = mode == "INPUT" and tensor.is_shape_tensor
+    return told | {"location": "HOST" if holds_shape else tensor.location.name, "holds_shape": holds_shape}
 
 
 def _weight_names(network: INetworkDefinition) -> dict[str, list]:

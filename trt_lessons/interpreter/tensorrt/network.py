@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -78,7 +79,10 @@ class INetworkDefinition(L.Owner):
         return "input" if tensor in self._inputs else "output" if tensor in self._outputs else ""
 
     def _holds_shape(self, tensor: ITensor) -> bool:
-        return tensor._producer is not None and tensor._producer._type == E.LayerType.SHAPE
+        with contextlib.suppress(NetworkError):
+            self._lowering.update()
+        made_by = tensor._producer and tensor._producer._type
+        return made_by == E.LayerType.SHAPE or tensor._name in self._lowering.sizes()
 
     def _known(self, tensor: ITensor, what: str, otherwise: object) -> Any:
         wrong = None

@@ -18,6 +18,7 @@ from .. import enums as E
 from ..layers import KINDS, ILayer, ITensor
 from ..types import TO_ONNX
 from .shapes import Known, NetworkError, inferred, lighter
+from .sizes import sizes
 
 OPSET = 21
 IR_VERSION = 10
@@ -130,6 +131,10 @@ class Lowering:
         nodes = [node for i in self.order if i in self.parts for node in self.parts[i].nodes]  # behind those they need
         graph = helper.make_graph(nodes, self.network.name or "network", inputs, list(outputs), constants)
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=IR_VERSION)
+
+    def sizes(self) -> set[str]:
+        """Names of the values that are sizes (shape tensors)."""
+        return sizes([node for part in self.parts.values() for node in part.nodes])
 
     def _infer(self, strict: bool = True) -> None:
         """onnx's shape inference, strictly; BF16 again without its type check, which knows BF16 from opset 22 on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import tempfile
@@ -37,8 +38,30 @@ class IExecutionContext(Reporter):
     all_binding_shapes_specified = property(lambda self: not self._open())
 
     def _open(self) -> list[str]:
-        """Inputs whose shape is not set yet."""
-        return [name for name in self._loaded.inputs if name not in self._given]
+        """Inputs whose shape is not set yet, or whose numbers are a shape and have no address."""
+        loaded = self._loaded
+        unset = [name for name in loaded.holders if not self._addresses.get(name)]
+        return [name for name in loaded.inputs if name not in self._given or name in unset]
+
+    def _numbers(self) -> dict[str, np.ndarray]:
+        """What the inputs that hold a shape hold at this moment, read from host memory."""
+        found = {}
+        for name in self._loaded.holders:
+            address, kind, shape = self._addresses[name], self._loaded.numpy(name), self._given[name]
+            if address >= device.FIRST_ADDRESS:
+                told = f"{name} holds a shape, which is read on the host: {address:#x} is device memory"
+                raise device.error("enqueueV3", "cudaErrorInvalidValue", told)
+            data = ctypes.string_at(address, volume(shape) * kind.itemsize)
+            found[name] = np.frombuffer(data, kind).reshape(shape)
+        return found
+
+    def _misfits_values(self, numbers: dict[str, np.ndarray]) -> str:
+        """Where such numbers lie outside the profile in use, that profile's range in words."""
+        for name, array in numbers.items():
+            low, _, high = self._loaded.facts["values"][self._profile][name]
+            if any(not a <= n <= b for a, n, b in zip(low, array.ravel().tolist(), high, strict=True)):
+                return f"Values {array.tolist()} of shape input {name} are outside {low}..{high} of the profile."
+        return ""
 
     def _tensor(self, name: str, where: str) -> dict | None:
         found = self._loaded.io.get(name)
@@ -88,7 +111,7 @@ class IExecutionContext(Reporter):
             return UnknownDims()
         if tensor["mode"] == "INPUT":
             return Dims(self._given.get(name, tensor["shape"]))
-        return Dims(tensor["shape"] if self._open() else self._loaded.shapes(self._given)[name])
+        return Dims(tensor["shape"] if self._open() else self._loaded.shapes(self._given, self._numbers())[name])
 
     def get_max_output_size(self, name: str) -> int:
         """An upper bound of an output's size in bytes; -1 while input shapes are missing."""
@@ -155,6 +178,9 @@ class IExecutionContext(Reporter):
             wrong = self._misfits(name, shape, self._profile)
             if wrong:
                 return self._refuse(call, f"Supplied dimension {list(shape)} for {name} exceeds min ~ max. {wrong}")
+        wrong = self._misfits_values(self._numbers())
+        if wrong:
+            return self._refuse(call, wrong)
         for name in self._loaded.io:
             if not self._addresses.get(name) and self._allocators.get(name) is None:
                 told = "Call setTensorAddress or setOutputAllocator before enqueue/execute."
@@ -164,10 +190,11 @@ class IExecutionContext(Reporter):
     def _prepared(self, addresses: dict[str, int]) -> object:
         """The run as a function without arguments, with the shapes and addresses of this moment."""
         loaded, shapes, profiler = self._loaded, dict(self._given), self.profiler
-        inputs, outputs = [(n, loaded.numpy(n), shapes[n]) for n in shapes], loaded.outputs
+        numbers, outputs = self._numbers(), loaded.outputs
+        inputs = [(n, loaded.numpy(n), shapes[n]) for n in shapes if n not in numbers]
 
         def run() -> None:
-            feeds = {n: _view(addresses[n], kind, shape) for n, kind, shape in inputs}
+            feeds = {n: _view(addresses[n], kind, shape) for n, kind, shape in inputs} | numbers
             session = loaded.session if profiler is None else self._profiling_session()
             results = session.run(outputs, feeds)
             if profiler is not None:

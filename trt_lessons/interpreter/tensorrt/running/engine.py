@@ -107,6 +107,16 @@ class ICudaEngine(Reporter):
             return [UnknownDims()] * 3
         return [Dims(s) for s in self._loaded.ranges(name, profile_index)]
 
+    def is_shape_inference_io(self, name: str) -> bool:
+        """Whether an input's numbers are a shape: such an input lies in host memory."""
+        found = self._tensor(name, "isShapeInferenceIO")
+        return bool(found and found.get("holds_shape"))
+
+    def get_tensor_profile_values(self, profile_index: int, name: str) -> list[list[int]]:
+        """[min, opt, max] numbers of an input that holds a shape; an empty list for any other."""
+        known = 0 <= profile_index < self.num_optimization_profiles
+        return self._loaded.facts["values"][profile_index].get(name, []) if known else []
+
     def serialize(self) -> IHostMemory:
         """The plan again."""
         facts = {key: value for key, value in self._loaded.facts.items() if key != "stripped" or self._loaded.missing}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import onnxruntime as ort
+from onnx import numpy_helper
 
 from ..callbacks import ILogger
 from ..types import TO_ONNX
@@ -19,6 +20,7 @@ class Loaded:
         self.io: dict[str, dict] = {t["name"]: t for t in facts["io"]}
         self.inputs = [n for n, t in self.io.items() if t["mode"] == "INPUT"]
         self.outputs = [n for n, t in self.io.items() if t["mode"] == "OUTPUT"]
+        self.holders = [n for n in self.inputs if self.io[n].get("holds_shape")]  # inputs whose numbers are a shape
         self.missing: set[str] = set(facts.get("stripped", ()))  # weights that a refit has to bring
         self.load(onnx.load_model_from_string(model), model)
 
@@ -39,14 +41,15 @@ class Loaded:
         """[min, opt, max] shapes of an input in a profile."""
         return self.facts["profiles"][profile].get(name, [self.io[name]["shape"]] * 3)
 
-    def shapes(self, inputs: dict[str, tuple[int, ...]]) -> dict[str, tuple]:
-        """Shapes of the outputs for given input shapes; -1 where only a run tells."""
-        key = tuple(sorted(inputs.items()))
+    def shapes(self, inputs: dict[str, tuple[int, ...]], numbers: dict[str, np.ndarray]) -> dict[str, tuple]:
+        """Shapes of the outputs for given input shapes, and numbers of inputs that hold one; -1: only a run tells."""
+        key = (*sorted(inputs.items()), *((n, a.tobytes()) for n, a in numbers.items()))
         if key not in self._seen:
-            found = P.concrete(self.light, inputs)
+            protos = {n: numpy_helper.from_array(a, n) for n, a in numbers.items()}
+            found = P.concrete(self.light, inputs, protos)
             if any(-1 in found.get(n, (-1,)) and n not in self.open_ended for n in self.outputs):
-                zeros = {n: np.zeros(s, self.numpy(n)) for n, s in inputs.items()}
-                arrays = self.session.run(self.outputs, zeros)
+                feeds = {n: numbers[n] if n in numbers else np.zeros(s, self.numpy(n)) for n, s in inputs.items()}
+                arrays = self.session.run(self.outputs, feeds)
                 told = zip(self.outputs, arrays, strict=True)
                 found |= {n: a.shape for n, a in told if n not in self.open_ended}
             self._seen[key] = {n: found.get(n, ()) for n in self.outputs}

@@ -165,10 +165,13 @@ def light_model(full: onnx.ModelProto) -> onnx.ModelProto:
     return light
 
 
-def concrete(light: onnx.ModelProto, shapes: dict[str, Iterable[int]]) -> dict[str, Dims]:
-    """Shapes of all values for given input shapes; -1 for a size that stays open."""
+def concrete(
+    light: onnx.ModelProto, shapes: dict[str, Iterable[int]], numbers: dict[str, TensorProto] | None = None
+) -> dict[str, Dims]:
+    """Shapes of all values for given input shapes (and numbers of inputs that hold one); -1: a size that stays open."""
     model = onnx.ModelProto()
     model.CopyFrom(light)
+    model.graph.initializer.extend((numbers or {}).values())
     for info in model.graph.input:
         if info.name in shapes:
             kind = info.type.tensor_type.elem_type
