@@ -21,6 +21,10 @@ class LessonError(Exception):
             lines.append(f"  cure: {cure}")
         super().__init__("\n".join(lines))
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: what, why, cure. `%tb` has the whole way here."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class BackendError(LessonError):
     """The backend that was asked for is not there, or its name is unknown."""

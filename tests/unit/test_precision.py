@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from trt_lessons import models, precision
 from trt_lessons.errors import ModelFileError, PrecisionError
 from trt_lessons.models import digits, strips
+from trt_lessons.precision.graphs import cpu_session
 
 KEEP = ["block2.norm1", "block2.relu1", "block2.conv2"]
 
@@ -136,16 +137,73 @@ def test_strips_and_bert_in_fp16(tmp_path, monkeypatch):
     np.testing.assert_allclose(run(half, tokens), run(bert, tokens), atol=0.05)
 
 
-def test_a_weight_beyond_fp16_is_refused():
+def test_a_weight_beyond_fp16_keeps_its_node_in_fp32():
     weight = numpy_helper.from_array(np.array([[1e6]], np.float32), "w")
     node = helper.make_node("MatMul", ["x", "w"], ["y"], name="big")
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1]) for name in "xy"]
     graph = helper.make_graph([node], "g", values[:1], values[1:], [weight])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    with pytest.raises(PrecisionError, match=r"keep=\['big'\]"):
-        precision.to_fp16(model)
-    kept = precision.to_fp16(model, keep=["big"])
-    assert run(kept, np.ones((1, 1), np.float32)) == 1e6
+    for half in (precision.to_fp16(model), precision.to_fp16(model, keep=["big"])):
+        assert run(half, np.ones((1, 1), np.float32)) == 1e6
+    assert precision.kept(precision.to_fp16(model)) == ["big stays FP32: w holds 1e+06, FP16 ends at 65504"]
+
+
+def made(nodes, inputs, weights=(), opset=17):
+    """A model whose output is y."""
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in inputs.items()]
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    weights = [numpy_helper.from_array(np.asarray(value), name) for name, value in weights]
+    graph = helper.make_graph(nodes, "g", values, [output], weights)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+
+
+def test_a_mask_is_clamped_and_rows_masked_whole_stay_finite():
+    nodes = [
+        helper.make_node("Sub", ["one", "mask"], ["gone"]),
+        helper.make_node("Mul", ["gone", "low"], ["far"]),
+        helper.make_node("Add", ["x", "far"], ["s"]),
+        helper.make_node("Softmax", ["s"], ["y"], axis=-1),
+    ]
+    low = np.finfo(np.float32).min
+    model = made(nodes, {"x": [2, 4], "mask": [2, 4]}, [("one", np.float32(1)), ("low", low)])
+    half = precision.to_fp16(model)
+    assert precision.kept(half) == ["low is clamped: -3.40282e+38 becomes -65504"]
+    feed = {"x": np.ones((2, 4), np.float32), "mask": np.array([[1, 1, 0, 0], [0, 0, 0, 0]], np.float32)}
+    assert np.allclose(cpu_session(half).run(None, feed)[0], cpu_session(model).run(None, feed)[0], atol=1e-3)
+
+
+def test_infinities_stay_infinities():
+    nodes = [helper.make_node("Where", ["allowed", "x", "no"], ["y"])]
+    weights = [("allowed", np.array([True, False])), ("no", np.float32(-np.inf))]
+    half = precision.to_fp16(made(nodes, {"x": [1, 2]}, weights))
+    assert np.array_equal(cpu_session(half).run(None, {"x": np.ones((1, 2), np.float32)})[0], [[1, -np.inf]])
+
+
+@pytest.mark.parametrize("what", ["Resize", "If", "Upsampled twice", "custom"])
+def test_what_an_op_defines_as_float32_stays(what):
+    weights = [("scales", np.array([1, 1, 2, 2], np.float32)), ("yes", np.array(True))]
+    resize = helper.make_node("Resize", ["x", "", "scales"], ["y"], mode="nearest")
+    if what == "If":
+        body = helper.make_graph(
+            [helper.make_node("Add", ["x", "x"], ["t"])],
+            "b",
+            [],
+            [helper.make_tensor_value_info("t", TensorProto.FLOAT, None)],
+        )
+        nodes = [helper.make_node("If", ["yes"], ["y"], then_branch=body, else_branch=body)]
+    elif what == "custom":
+        nodes = [helper.make_node("FusedMatMul", ["x", "x"], ["y"], domain="com.microsoft")]
+    elif what == "Resize":
+        nodes = [resize]
+    else:
+        first = helper.make_node("Resize", ["x", "", "scales"], ["r"], mode="linear")
+        nodes = [first, helper.make_node("Resize", ["r", "", "scales"], ["y"], mode="linear")]
+    model = made(nodes, {"x": [1, 1, 3, 3]}, weights)
+    if what == "custom":
+        model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    half = precision.to_fp16(model)
+    x = np.random.default_rng(0).random((1, 1, 3, 3)).astype(np.float32)
+    assert np.allclose(cpu_session(half).run(None, {"x": x})[0], cpu_session(model).run(None, {"x": x})[0], atol=1e-2)
 
 
 # --- INT8 and FP8 ---

@@ -28,6 +28,7 @@ from ..precision.graphs import cpu_session
 from ..records import recordings
 from ..records.words import number
 from ..sessions.session import Session
+from . import reference
 from .subject import Batch, Subject, read
 
 LEVEL = 1  # builder_optimization_level of every engine, so that times compare; INT8 on 8.6 wants 2 at most
@@ -41,7 +42,7 @@ subject = read
 class Row:
     """One precision. error: relative to FP32, 0 to 1. weights and plan: bytes, None where not known.
 
-    refused: why there is no such engine here; then error is infinite.
+    refused: why there is no such engine here; then error is infinite. kept: what the conversion left in FP32.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Row:
     time: Any = None
     refused: str = ""
     fits: bool = False
+    kept: list[str] = field(default_factory=list)
 
     @property
     def ms(self) -> float | None:
@@ -70,6 +72,7 @@ class Found:
     why: str
     against_onnxruntime: float
     reports: dict[str, BuildReport] = field(default_factory=dict)
+    doubts: list[str] = field(default_factory=list)
 
     @property
     def note(self) -> str:
@@ -232,16 +235,29 @@ def search(mine: Subject, limit: float | None = None, *, say: Callable[[str], An
                 raise
             reports.pop(name, None)
             row.refused, done = problem.what, "refused"
+        except Exception as problem:  # a library's own error in one precision is a row, never the end
+            if name == "FP32":
+                raise
+            reports.pop(name, None)
+            row.refused, done = f"{type(problem).__name__}: {first_line(problem)}", "refused"
         else:
             row.weights, row.error = weight_bytes(graph), difference(outputs[name], outputs["FP32"])
-            row.accuracy = mine.accuracy(outputs[name])
+            row.accuracy, row.kept = mine.accuracy(outputs[name]), precision.kept(graph)
             done = f"{'taken from the cache' if reports[name].from_cache else 'built'} and compared"
         rows.append(row)
         say(f"{name:5} {done} in {time.perf_counter() - start:.1f} s")
     _add_times(mine, rows, reports)
     chosen, why = choose(rows, limit)
+    doubts = reference.doubts(outputs["FP32"], mine)
+    if doubts:
+        chosen, why = rows[0], f"Nothing is chosen. {' '.join(doubts)}"
     apart = difference(outputs["FP32"], onnxruntime_answers(mine.model, mine.batches))
-    return Found(mine, limit, rows, chosen, why, apart, reports)
+    return Found(mine, limit, rows, chosen, why, apart, reports, doubts)
+
+
+def first_line(problem: BaseException) -> str:
+    """An error's first line that says something."""
+    return next((line.strip() for line in str(problem).splitlines() if line.strip()), "no words")[:200]
 
 
 def lost(row: Row, reference: Row) -> float:

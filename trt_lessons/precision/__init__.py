@@ -12,7 +12,7 @@ from .calibration import BINS, Calibration
 from .eight import PLACEMENTS, QUANTIZED_OPS, fold_batch_norms, quantize, to_fp8
 from .facts import Difference, Range, as_computed, compare, kinds, ranges
 from .graphs import Model, read
-from .half import to_bf16, to_fp16
+from .half import kept, to_bf16, to_fp16
 from .overflow import OVERFLOW_AT, OVERFLOW_CURED_BY, OVERFLOW_FACTOR, overflow_model, rescale
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "as_computed",
     "compare",
     "fold_batch_norms",
+    "kept",
     "kinds",
     "overflow_model",
     "quantize",

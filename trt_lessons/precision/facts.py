@@ -40,15 +40,22 @@ def compare(result: np.ndarray, reference: np.ndarray) -> Difference:
     """Difference(absolute, relative) of two arrays of one shape.
 
     absolute = max |result - reference|. relative = absolute / max |reference|: one scale for the whole array,
-    so that entries near zero do not blow it up. A NaN or infinity in `result` gives infinity for both.
+    so that entries near zero do not blow it up. Measured where both are finite: an infinity or NaN of the reference is
+    right when `result` has the same one there (or, for an infinity, a number of 65,504 or more: FP16's end). Anywhere
+    else a NaN or infinity in `result` gives infinity for both. Numbers beyond 1e30 count as infinities.
     """
     result, reference = np.asarray(result, np.float64), np.asarray(reference, np.float64)
     if result.shape != reference.shape:
         raise ValueError(f"shapes differ: {result.shape} and {reference.shape}")
+    finite = np.isfinite(reference) & (np.abs(reference) < 1e30)
+    there, wanted = result[~finite], reference[~finite]
+    with np.errstate(invalid="ignore"):
+        far = (np.sign(there) == np.sign(wanted)) & (np.abs(there) >= 65504)
+    if not (far | (np.isnan(there) & np.isnan(wanted))).all() or not np.isfinite(result[finite]).all():
+        return Difference(float("inf"), float("inf"))
+    result, reference = result[finite], reference[finite]
     if not result.size:
         return Difference(0.0, 0.0)
-    if not np.isfinite(result).all():
-        return Difference(float("inf"), float("inf"))
     absolute, size = float(np.abs(result - reference).max()), float(np.abs(reference).max())
     return Difference(absolute, absolute / size if size else (0.0 if absolute == 0 else float("inf")))
 

@@ -1,0 +1,60 @@
+"""Is the reference worth comparing with? Looked at before anything is chosen. Introduced in lesson 06."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .subject import Batch, Subject
+
+TINY = 6.1e-5  # FP16's smallest normal number
+FAR = 1e30  # as far as this is infinity
+
+
+def doubts(answers: list[Batch], mine: Subject) -> list[str]:
+    """Why errors against these answers (of FP32, a dict an input batch) mean nothing; [] where they mean something.
+
+    A constant, zero, tiny or endless output where no other output is better, and accuracy at chance.
+    """
+    found = remarks(answers)
+    chance = _at_chance(answers, mine)
+    return (found if len(found) == len(answers[0]) else []) + ([chance] if chance else [])
+
+
+def remarks(answers: list[Batch]) -> list[str]:
+    """A sentence for each output that says nothing for this data, also where others are fine."""
+    return [text for name in answers[0] if (text := _of_output(name, [batch[name] for batch in answers]))]
+
+
+def _of_output(name: str, arrays: list[np.ndarray]) -> str:
+    if arrays[0].dtype.kind != "f":
+        return ""
+    flat = np.concatenate([np.asarray(array, np.float64).reshape(-1) for array in arrays])
+    if not flat.size:
+        return f"Output {name!r} is empty for this data: there is nothing to compare."
+    finite = flat[np.isfinite(flat) & (np.abs(flat) < FAR)]
+    if not finite.size:
+        return f"Output {name!r} is infinite or NaN everywhere, in FP32 already: the data or the model is wrong."
+    largest = np.abs(finite).max()
+    if largest == 0:
+        return f"Output {name!r} is zero everywhere: every precision gives that."
+    if largest < TINY:
+        return f"Output {name!r} is at most {largest:.1e}, below FP16's normal numbers ({TINY}): scale the model's end."
+    if finite.size > 1 and np.ptp(finite) <= 1e-6 * largest:
+        return f"Output {name!r} is the constant {finite[0]:g} for this data: every precision gives that."
+    return ""
+
+
+def _at_chance(answers: list[Batch], mine: Subject) -> str:
+    accuracy = mine.accuracy(answers)
+    if accuracy is None or mine.labels is None:
+        return ""
+    truth = np.concatenate([np.ravel(part) for part in mine.labels])
+    _, counts = np.unique(truth, return_counts=True)
+    guess = counts.max() / truth.size
+    noise = np.sqrt(guess * (1 - guess) / truth.size)
+    if len(counts) > 1 and accuracy <= guess + 2 * noise:
+        return (
+            f"FP32 is right in {100 * accuracy:.1f} % of {truth.size} rows, and always saying the most frequent "
+            f"class is right in {100 * guess:.1f} %: the labels or the inputs do not fit the model."
+        )
+    return ""
