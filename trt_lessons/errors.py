@@ -5,6 +5,8 @@ A learner meets these instead of a bare `None` from TensorRT. Introduced in less
 
 from __future__ import annotations
 
+import traceback
+
 
 class LessonError(Exception):
     """Base of all errors that the workbook raises on purpose.
@@ -22,8 +24,11 @@ class LessonError(Exception):
         super().__init__("\n".join(lines))
 
     def _render_traceback_(self) -> list[str]:
-        """What a notebook shows: what, why, cure. `%tb` has the whole way here."""
-        return [f"{type(self).__name__}: {self}"]
+        """What a notebook shows: what, why, cure; asked again, by `%tb`, the whole way here."""
+        short, self._short = getattr(self, "_short", True), False
+        if short:
+            return [f"{type(self).__name__}: {self}"]
+        return "".join(traceback.format_exception(type(self), self, self.__traceback__)).splitlines()
 
 
 class BackendError(LessonError):

@@ -100,8 +100,9 @@ def figures(found: Found, inside: recordings.Recorded) -> list[Any]:
 def html(found: Found, inside: recordings.Recorded) -> str:
     """The whole report as one HTML document. inside: what `profile` gave."""
     mine, name = found.subject, found.chosen.name
-    head = f"{mine.name}: {name}"
-    parts = [f"<h1>{escape(head)}</h1>", f"<p>{escape(found.why)}</p>", _remarks(found)]
+    head = f"{mine.name}: {'nothing can be said yet' if found.doubts else name}"
+    parts = [f"<h1>{escape(head)}</h1>", f"<p><b>{escape(summary(found))}</b></p>"]
+    parts += [f"<p>{escape(found.why)}</p>", _remarks(found)]
     parts += ["<h2>The model</h2>", _pairs({"sha256 of the file": mine.sha256, **facts(mine.model)})]
     parts += ["<h2>The precisions</h2>", _precisions(found), f"<p class='note'>{escape(_method(found))}</p>"]
     parts += ["<h2>Figures</h2>", *map(_figure, figures(found, inside))]
@@ -121,9 +122,26 @@ def html(found: Found, inside: recordings.Recorded) -> str:
     )
 
 
+def summary(found: Found) -> str:
+    """The result in two sentences for someone who knows neither TensorRT nor this model."""
+    row, first = found.chosen, found.rows[0]
+    if found.doubts:
+        return "The model's own answers to this data do not tell one precision from another, so none is recommended."
+    what = f"Run {found.subject.name} in {row.name}"
+    loss = f"{lost(row, first):.2f} {'points of accuracy' if row.accuracy is not None else 'percent of error'}"
+    size = f"its weights take {number(row.weights / 1e6)} MB in place of {number(first.weights / 1e6)} MB"
+    if row.ms is None or first.ms is None:
+        return (
+            f"{what}: it costs {loss}, and {size}. How much faster it is must be measured on the card it will run on."
+        )
+    speed = f"a batch takes {row.ms:.3f} ms in place of {first.ms:.3f} ms ({found.note})"
+    return f"{what}: {speed}. It costs {loss}, and {size}."
+
+
 def _remarks(found: Found) -> str:
     remarks = [f"Times: {found.note}." if found.chosen.ms is not None else "Times need a GPU: there are none here."]
-    remarks += [f"{row.name} is not in the race: {row.refused}." for row in found.rows if row.refused]
+    remarks += [f"{row.name} is not in the race: {row.refused.rstrip('.')}." for row in found.rows if row.refused]
+    remarks += [f"{row.name}: {line}." for row in found.rows for line in row.kept[:5]]
     apart = f"The FP32 engine is {100 * found.against_onnxruntime:.4f} % away from onnxruntime"
     if not backend.is_gpu():
         remarks.append("Errors come from the interpreter, onnxruntime on the CPU; TF32 rounds on a GPU only.")

@@ -43,6 +43,7 @@ class Subject:
     labels: list[np.ndarray] | None = None
     data: str = ""
     shipped: bool = False
+    given: dict[str, tuple[Shape, Shape, Shape]] = field(default_factory=dict)
     command: str = "trt-lessons run 06"
 
     @property
@@ -55,12 +56,15 @@ class Subject:
         """(min, opt, max) of each dynamic input: from the data, the first axis from 1; opt is the timed batch."""
         found = {}
         for name, (_, shape) in inputs_of(self.model).items():
+            if name in self.given:
+                found[name] = self.given[name]
+                continue
             if all(isinstance(size, int) for size in shape):
                 continue
             seen = np.array([batch[name].shape for batch in self.batches])
             low = [int(n) for n in seen.min(0)]
-            if not isinstance(shape[0], int):
-                low[0] = 1
+            if shape and not isinstance(shape[0], int):
+                low[0] = min(1, low[0])
             found[name] = (tuple(low), self.batches[0][name].shape, tuple(int(n) for n in seen.max(0)))
         return found
 
@@ -93,17 +97,22 @@ def typed(value: onnx.ValueInfoProto) -> tuple[np.dtype, Shape]:
     return onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type), shape
 
 
-def read(model: Any = None, data: Any = None, *, batch: int | None = None) -> Subject:
+def read(
+    model: Any = None, data: Any = None, *, batch: int | None = None, profiles: dict[str, Any] | None = None
+) -> Subject:
     """A Subject from an ONNX file and an .npz file; without a model the workbook's digits network.
 
     batch: rows of the timed batch (256, or all there are). Without data a model gets 8 random rows, enough for an
-    error and a time, not for calibration. ModelFileError and ShapeError say what does not fit.
+    error and a time, not for calibration. profiles: {input: (min, opt, max)}, in place of what the data says, and the
+    sizes of random inputs where the model leaves more than the batch open. ModelFileError and ShapeError say what
+    does not fit.
     """
     if batch is not None and batch < 1:
         raise ShapeError(f"A batch of {batch} rows cannot be made.", cure="Give a number of 1 or more.")
     source = Source(_digits_path() if model is None else model, None)
     proto = precision.read(source.path or source.data)
     found = Subject(source.name, proto, source.sha256 or "", [])
+    found.given = _checked(profiles or {}, inputs_of(proto))
     if data is not None:
         found.data = _fill(found, _load(Path(data), inputs_of(proto)), batch or ROWS)
         found.data += f" from {Path(data).name}, sha256 {sha256(Path(data).read_bytes())}"
@@ -114,6 +123,24 @@ def read(model: Any = None, data: Any = None, *, batch: int | None = None) -> Su
     words = (("model", model), ("data", data), ("batch", batch))
     found.command += "".join(f" --{word} {shlex.quote(str(value))}" for word, value in words if value is not None)
     return found
+
+
+def _checked(profiles: dict[str, Any], inputs: dict[str, tuple[np.dtype, Shape]]) -> dict[str, Any]:
+    """Profiles of inputs that are there, with as many axes as they have, min <= opt <= max; ShapeError else."""
+    for name, ranges in profiles.items():
+        if name not in inputs:
+            raise ShapeError(f"The model has no input {name!r}.", cure=f"Its inputs: {', '.join(inputs)}.")
+        shape = inputs[name][1]
+        fits = all(len(size) == len(shape) for size in ranges) and all(
+            low <= best <= high and (not isinstance(want, int) or low == want == high)
+            for low, best, high, want in zip(*ranges, shape, strict=True)
+        )
+        if not fits:
+            raise ShapeError(
+                f"The profile {ranges} does not fit {name} {list(shape)}.",
+                cure="As many sizes as the input has axes, min <= opt <= max, fixed axes as they are.",
+            )
+    return profiles
 
 
 def _digits_path() -> Path:
@@ -136,11 +163,14 @@ def _fill_random(mine: Subject, rows: int) -> str:
     """One batch of random numbers, always the same; whole numbers are 0 or 1, which suits masks and word numbers."""
     random, batch = np.random.Generator(np.random.PCG64(0)), {}
     for name, (dtype, shape) in inputs_of(mine.model).items():
+        if name in mine.given:
+            shape = mine.given[name][1]
         if any(not isinstance(size, int) for size in shape[1:]):
             raise ShapeError(
                 f"{mine.name} leaves more than the batch open: {name} {list(shape)}",
                 why="without inputs of yours nobody knows which sizes you will use",
-                cure="give real inputs: --data inputs.npz, with an array for each input",
+                cure="give real inputs, --data inputs.npz (trt-lessons inspect --template writes one to fill), "
+                "or the sizes: --profile NAME=MIN:OPT:MAX",
             )
         size = (rows if not isinstance(shape[0], int) else shape[0], *shape[1:]) if shape else ()
         numbers = random.standard_normal(size) if dtype.kind == "f" else random.integers(0, 2, size)
