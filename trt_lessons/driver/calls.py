@@ -80,6 +80,10 @@ class Device(_OnDriver):
         """The primary context, which TensorRT and PyTorch use; not made current."""
         return self._cuda.Context(self._driver.do("cuDevicePrimaryCtxRetain", self._device))
 
+    def make_context(self, flags: int = 0) -> Context:
+        """A context of its own, made current in this thread; `pop` it (and `detach` it) at the end."""
+        return self._cuda.Context(self._driver.do("cuCtxCreate", int(flags), self._device))
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Device) and int(self._device) == int(other._device)
 

@@ -89,6 +89,8 @@ def _raise(call: str, code: Any) -> None:
 def _do(call: str, *arguments: Any) -> Any:
     """Call the driver; its value (or None, or a tuple of several), or the exception for its error."""
     plain = [a.ctypes.data if isinstance(a, np.ndarray) else a for a in arguments]
+    if call == "cuCtxCreate" and get_version() >= (13,):
+        plain = [None, *plain]  # CUDA 13 put the parameters of green contexts first
     code, *values = getattr(_driver(), call)(*plain)
     if code:
         _raise(call, code)

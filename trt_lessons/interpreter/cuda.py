@@ -7,6 +7,7 @@ Nothing here is a GPU: `Device(0).name()` says so, the compute capability is (0,
 from __future__ import annotations
 
 import enum
+import itertools
 import os
 import threading
 from collections.abc import Callable
@@ -53,7 +54,8 @@ def get_driver_version() -> int:
 
 # ---- the calls of CUDA's driver API ----
 
-_CONTEXT = 1  # the primary context's handle; there is no other
+_CONTEXT = 1  # the primary context's handle
+_numbers = itertools.count(_CONTEXT + 1)  # handles of those that make_context makes
 _threads = threading.local()
 _NEEDS_CONTEXT = ("cuMemcpy", "cuMemset", "cuMemAlloc", "cuMemHostAlloc", "cuMemGetInfo", "cuStreamCreate",
                   "cuEventCreate", "cuCtxGetDevice", "cuCtxSynchronize", "cuCtxPopCurrent")  # fmt: skip
@@ -64,6 +66,12 @@ def _stack() -> list[int]:
     if not hasattr(_threads, "stack"):
         _threads.stack = [_CONTEXT] if threading.current_thread() is threading.main_thread() else []
     return _threads.stack
+
+
+def _new_context(flags: int, number: int) -> int:
+    """A context beside the primary one; memory of all contexts is one here."""
+    _stack().append(next(_numbers))
+    return _stack()[-1]
 
 
 def _need_context(call: str) -> None:
@@ -121,6 +129,7 @@ _CALLS: dict[str, Callable] = {
     "cuDeviceGetPCIBusId": lambda length, number: b"",
     "cuDeviceGetAttribute": _attribute,
     "cuDevicePrimaryCtxRetain": lambda number: _CONTEXT,
+    "cuCtxCreate": _new_context,
     "cuCtxPushCurrent": lambda context: _stack().append(context),
     "cuCtxPopCurrent": lambda: _stack().pop(),
     "cuCtxGetCurrent": lambda: _stack()[-1] if _stack() else 0,

@@ -8,6 +8,7 @@ from .layers import ILayer, ITensor
 from .layers.kinds import *  # noqa: F403
 from .network import INetworkDefinition
 from .parser import OnnxParser, ParserError
+from .parser_refitter import OnnxParserRefitter
 from .running.context import IExecutionContext
 from .running.engine import ICudaEngine, Runtime
 from .running.inspector import EngineInspector

@@ -332,13 +332,14 @@ def _io_facts(tensor: object, mode: str) -> dict:
 
 def _weight_names(network: INetworkDefinition) -> dict[str, list]:
     """Every constant a Refitter can replace: its name, and (layer, role) where it came by the layer API."""
-    names: dict[str, list] = {name: [] for name in network._lowering.initializers}
+    floats = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16)
+    names: dict[str, list] = {name: [] for name, c in network._lowering.initializers.items() if c.data_type in floats}
     for layer in network._layers:
         for constant in network._lowering.parts[layer._index].constants:
             role = constant.name.rpartition(":")[2]
             if layer._type == E.LayerType.CONSTANT:
                 role = "" if layer._values["weights"] is None else "CONSTANT"
-            if constant.data_type in (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16):
+            if constant.data_type in floats:
                 names[constant.name] = [layer._name, role] if role in E.WeightsRole.__members__ else []
     return names
 
