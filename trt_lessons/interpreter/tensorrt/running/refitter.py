@@ -67,9 +67,7 @@ class Refitter(Reporter):
         """New weights by their name; False and an error where there are none of that name, type or size."""
         old, call = self._old(name), "setNamedWeights"
         if location != E.TensorLocation.HOST:
-            return self._refuse(
-                call, "the interpreter takes weights from host memory; TensorRT from the GPU's too"
-            )
+            return self._refuse(call, "the interpreter takes weights from host memory; TensorRT from the GPU's too")
         if old is None:
             return self._refuse(call, f"there are no weights named {name}")
         array, count = as_array(weights), int(np.prod(old.dims))
