@@ -2,13 +2,18 @@
 # make test   every test that needs no GPU
 # Settings: PYTHON (the interpreter to start from), VENV, UV_FIND_LINKS or PIP_FIND_LINKS (a folder of wheels),
 #   TORCH_BACKEND (cpu, cu129, ...; empty: torch from the package index as it is), JOBS (test processes),
-#   GPU (auto, yes, no: the TensorRT packages as well), LAB_ARGS (more arguments for JupyterLab).
+#   GPU (auto, yes, no: the TensorRT packages as well), RTX (no: without NVIDIA's TensorRT-RTX),
+#   LAB_ARGS (more arguments for JupyterLab).
 PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 2
 GPU ?= auto
+RTX ?= auto
 LAB_ARGS ?=
 PY = $(VENV)/bin/python
+BUILD = $(PYTHON) tools/environment.py --venv $(VENV) --extra dev $(RTX_$(RTX))
+RTX_auto = --optional nvidia
+RTX_yes = --extra nvidia
 # The files in their order: the heaviest (a class, the exercises) come first, not last because they hold few tests.
 PYTEST = $(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -q
 NBVAL = --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/notebooks/sanitize.cfg
@@ -16,13 +21,13 @@ NBVAL = --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-wi
 .PHONY: help lab test env clean
 
 help:
-	@sed -n '1,5s/^# //p' Makefile
+	@sed -n '1,6s/^# //p' Makefile
 
 env:
-	@$(PYTHON) tools/environment.py --venv $(VENV) --extra dev --extra classroom
+	@$(BUILD) --extra classroom
 
 lab:
-	@$(PYTHON) tools/environment.py --venv $(VENV) --extra dev --gpu $(GPU)
+	@$(BUILD) --gpu $(GPU)
 	@$(PY) -m trt_lessons.cli lab $(LAB_ARGS)
 
 test: env

@@ -29,6 +29,9 @@ INDEX = """a package did not arrive whole, or not at all; the lines above name i
   cure: the same command again: what has arrived is kept, the rest is fetched. If that does not help:
     the network or a proxy (HTTPS_PROXY), the package index (PIP_INDEX_URL names another),
     free space; where PyTorch's index is out of reach set UV_FIND_LINKS to a folder of wheels"""
+OPTIONAL = {  # extras that a build goes on without: what comes, and how to say no
+    "nvidia": "NVIDIA's TensorRT-RTX 1.7.1: 89 MB to download, under NVIDIA's own licence; RTX=no leaves it out",
+}
 INPUTS = ("pyproject.toml", "constraints.txt", "tools/environment.py")
 
 
@@ -97,7 +100,10 @@ def fingerprint() -> str:
 
 
 def installed(venv: Path) -> tuple[str, set[str]]:
-    """What a finished environment was built from: (fingerprint, extras); ("", set()) if unfinished."""
+    """What a finished environment was built from: (fingerprint, extras); ("", set()) if unfinished.
+
+    An optional extra that was tried and could not be had is there with a `?` behind its name.
+    """
     done = venv / ".complete"
     if not done.exists() or (venv / ".building").exists() or not (venv / "bin" / "python").exists():
         return "", set()
@@ -178,8 +184,18 @@ def create(venv: Path, lock: OneAtATime) -> None:
     unfinished.touch()
 
 
-def install(venv: Path, extras: list[str], gpu: bool, lock: OneAtATime) -> None:
-    """uv, then the project (editable) with its extras at the pinned versions."""
+def install(venv: Path, extras: list[str], optional: list[str], lock: OneAtATime) -> set[str]:
+    """uv, then the project (editable) with its extras at the pinned versions.
+
+    Args:
+        venv: A venv, perhaps with an older state of the packages.
+        extras: Those that must come; where one cannot be had, the program ends.
+        optional: Those that a build goes on without.
+        lock: Held by the commands as well.
+
+    Returns:
+        All that was asked for, an optional one that could not be had with a `?` behind its name.
+    """
     python, uv = venv / "bin" / "python", venv / "bin" / "uv"
     env = {**os.environ, "VIRTUAL_ENV": str(venv), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     if not uv.exists():
@@ -187,10 +203,33 @@ def install(venv: Path, extras: list[str], gpu: bool, lock: OneAtATime) -> None:
     env |= uv_settings(uv)
     base = [str(uv), "pip", "install", "--python", str(python), "-q", "-c", "constraints.txt"]
     target = f".[{','.join(extras)}]" if extras else "."
+    gpu = "gpu" in extras
     options = [*torch_options(env.get("UV_FIND_LINKS", ""), gpu), "--build-constraints", "constraints.txt"]
     run([*base, *options, "-e", target], INDEX, lock, env)
-    if gpu:
-        pycuda(venv, base, env)
+    missing = {extra for extra in optional if not add(extra, [*base, *options], venv, env)}
+    log = venv / "pycuda.log"
+    if gpu and not attempt([*base, "pycuda"], log, env):
+        say(f"PyCUDA could not be built here (see {log}); going on with cuda-python, which does the same")
+    return {*extras, *(extra + "?" if extra in missing else extra for extra in optional)}
+
+
+def add(extra: str, base: list[str], venv: Path, env: dict[str, str]) -> bool:
+    """Install an optional extra; where it cannot be had, a line says so and the rest stays as it is."""
+    say(f"adding {OPTIONAL.get(extra, extra)}")
+    log = venv / f"{extra}.log"
+    added = attempt([*base, "-r", "pyproject.toml", "--extra", extra], log, env)
+    if not added:
+        say(f"it could not be had here (see {log}); going on without: what needs the extra `{extra}` says so")
+    return added
+
+
+def attempt(command: list[str], log: Path, env: dict[str, str]) -> bool:
+    """Run a command that may fail; what it said is kept in a log only if it did."""
+    with log.open("w") as out:
+        failed = subprocess.run(command, cwd=ROOT, env=env, stdout=out, stderr=out).returncode
+    if not failed:
+        log.unlink()
+    return not failed
 
 
 def without_cache(uv: Path) -> dict[str, str]:
@@ -214,17 +253,6 @@ def quiet_lab(venv: Path) -> None:
     (folder / "overrides.json").write_text(text + "\n")
 
 
-def pycuda(venv: Path, base: list[str], env: dict[str, str]) -> None:
-    """Build PyCUDA from source; without a compiler or CUDA's headers the lessons go on with cuda-python."""
-    log = venv / "pycuda.log"
-    with log.open("w") as out:
-        failed = subprocess.run([*base, "pycuda"], cwd=ROOT, env=env, stdout=out, stderr=out).returncode
-    if failed:
-        say(f"PyCUDA could not be built here (see {log}); going on with cuda-python, which does the same")
-    else:
-        log.unlink()
-
-
 def main() -> None:
     """Build or bring up to date; what goes wrong is said without a traceback."""
     try:
@@ -239,28 +267,36 @@ def main() -> None:
         )
 
 
+def to_install(must: set[str], may: set[str], extras: set[str]) -> tuple[set[str], set[str]]:
+    """Which extras must come and which may, with those that the environment has from before (`installed`)."""
+    before = {extra.rstrip("?") for extra in extras}
+    must = must | (before - set(OPTIONAL))
+    return must, (may | before & set(OPTIONAL)) - must
+
+
 def build() -> None:
     """Does nothing when the inputs are those of the last build."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--venv", default=".venv")
     parser.add_argument("--extra", action="append", default=[])
+    parser.add_argument("--optional", action="append", default=[], help="an extra that a build goes on without")
     parser.add_argument("--gpu", choices=["auto", "yes", "no"], default="no")
     args = parser.parse_args()
     venv = (ROOT / args.venv).resolve()
-    wanted = set(args.extra)
+    must, may = set(args.extra), set(args.optional)
     if args.gpu == "yes" or (args.gpu == "auto" and has_gpu()):
-        wanted.add("gpu")
+        must.add("gpu")
     with OneAtATime(venv.with_name(venv.name + ".lock")) as lock:
         before, extras = installed(venv)
-        if before == fingerprint() and wanted <= extras:
+        if before == fingerprint() and must <= extras and may <= {extra.rstrip("?") for extra in extras}:
             return
-        wanted |= extras
-        say(f"building {args.venv} ({', '.join(sorted(wanted)) or 'no extras'}) ...")
+        must, may = to_install(must, may, extras)
+        say(f"building {args.venv} ({', '.join(sorted(must | may)) or 'no extras'}) ...")
         started = time.monotonic()
         create(venv, lock)
-        install(venv, sorted(wanted), "gpu" in wanted, lock)
+        done = install(venv, sorted(must), sorted(may), lock)
         quiet_lab(venv)
-        (venv / ".complete").write_text(" ".join([fingerprint(), *sorted(wanted)]) + "\n")
+        (venv / ".complete").write_text(" ".join([fingerprint(), *sorted(done)]) + "\n")
         (venv / ".building").unlink()
         say(f"{args.venv} is ready after {time.monotonic() - started:.0f} s")
 

@@ -141,3 +141,36 @@ def test_uv_takes_what_is_set_for_pip(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(environment, "without_cache", lambda uv: {})
     told = environment.uv_settings(tmp_path / "uv")
     assert told == {"UV_FIND_LINKS": "wheels", "UV_DEFAULT_INDEX": "http://localhost/simple"}
+
+
+@pytest.mark.parametrize(
+    ("must", "may", "before", "wanted"),
+    [
+        ({"dev"}, {"nvidia"}, set(), ({"dev"}, {"nvidia"})),
+        ({"dev"}, set(), {"dev", "gpu", "nvidia"}, ({"dev", "gpu"}, {"nvidia"})),
+        ({"dev"}, set(), {"dev", "nvidia?"}, ({"dev"}, {"nvidia"})),
+        ({"dev", "nvidia"}, set(), {"dev", "nvidia?"}, ({"dev", "nvidia"}, set())),
+    ],
+)
+def test_what_an_environment_has_stays_and_an_optional_extra_stays_optional(must, may, before, wanted) -> None:
+    assert environment.to_install(must, may, before) == wanted
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_an_optional_extra_that_cannot_be_had_is_said_and_left_out(venv, monkeypatch, capsys, answer: bool) -> None:
+    asked = []
+    (venv / "bin" / "uv").touch()
+    monkeypatch.setattr(environment, "uv_settings", lambda uv: {})
+    monkeypatch.setattr(environment, "run", lambda *rest: None)
+    monkeypatch.setattr(environment, "attempt", lambda command, log, env: asked.append(command) or answer)
+    with environment.OneAtATime(venv.with_name("venv.lock")) as lock:
+        done = environment.install(venv, ["dev"], ["nvidia"], lock)
+    assert done == {"dev", "nvidia" if answer else "nvidia?"} and asked[0][-2:] == ["--extra", "nvidia"]
+    assert ("going on without" in capsys.readouterr().out) is not answer
+
+
+def test_what_an_attempt_said_is_kept_only_if_it_failed(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert environment.attempt(["true"], log, dict(os.environ)) and not log.exists()
+    assert not environment.attempt(["sh", "-c", "echo no wheel; exit 1"], log, dict(os.environ))
+    assert log.read_text() == "no wheel\n"
