@@ -99,8 +99,8 @@ def _parse_onnx(data: bytes, called: str) -> Any:
         if not any(t.data_location == t.EXTERNAL for t in model.graph.initializer):  # else: needs the folder
             onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
-        # an op that ONNX does not know may be a plugin's: the parser decides, and says it better
-        if not re.search(r"No Op registered|No opset import|Unrecognized", str(error)):
+        # an op that ONNX does not know may be a plugin's, and an output's shape may be left out: the parser decides
+        if not re.search(r"No Op registered|No opset import|Unrecognized|Field 'shape' of", str(error)):
             raise refuse(f"it breaks ONNX's rules: {str(error).splitlines()[0]}") from error
     except (ValueError, RuntimeError) as error:
         raise refuse(f"onnx.checker cannot read it: {error}") from error

@@ -12,7 +12,8 @@ from onnx import TensorProto, helper
 
 from ..device import physical_memory
 from . import enums as E
-from .callbacks import INTERNAL, SERIALIZATION, Flags, IHostMemory, ILogger, IProgressMonitor, Reporter
+from .callbacks import INTERNAL, SERIALIZATION, USAGE, Flags, IHostMemory, ILogger, IProgressMonitor, Reporter
+from .lowering.limits import beyond
 from .lowering.rounding import round_halves
 from .lowering.shapes import NetworkError
 from .network import INetworkDefinition
@@ -204,6 +205,13 @@ class Builder(Reporter):
             network._lowering.update()
         except NetworkError as problem:
             return INTERNAL, where, str(problem)
+        wrong = beyond(network._lowering)
+        if wrong:
+            return USAGE, where, wrong
+        for t in network._outputs:
+            known = network._lowering.types.get(t._name)
+            if t not in network._inputs and (known is None or known.shape is None):
+                return INTERNAL, where, f"{t._name}: the interpreter cannot work out how many dimensions it has"
         holders = {t._name: t for t in network._inputs if t.is_shape_tensor}
         for name, t in holders.items():
             if len(t._shape) > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +15,12 @@ from . import enums as E
 from .callbacks import Flags, ILogger
 from .layers import ITensor
 from .lowering.lowering import Kept
-from .lowering.shapes import NetworkError
+from .lowering.shapes import NetworkError, known_of
 from .lowering.writers import ELEMENTWISE
 from .network import INetworkDefinition
+from .reading.conditions import Values
+from .reading.rewriting import captured, narrowed, renamed, unique
+from .reading.rules import attributes, graphs_of, refused, refused_types
 from .types import FROM_ONNX, Dims
 
 _OPS_BY_KIND = {
@@ -32,10 +36,11 @@ _OPS_BY_KIND = {
     "CONCATENATION": "Concat", "SLICE": "Slice Split Expand Pad Tile", "GATHER": "Gather GatherElements GatherND",
     "SHAPE": "Shape Size", "CAST": "Cast CastLike", "IDENTITY": "Identity Dropout", "SCALE": "BatchNormalization",
     "NORMALIZATION": "LayerNormalization GroupNormalization InstanceNormalization", "RESIZE": "Resize Upsample",
-    "SELECT": "Where", "TOPK": "TopK ArgMax ArgMin", "QUANTIZE": "QuantizeLinear", "DEQUANTIZE": "DequantizeLinear",
+    "SELECT": "Where Trilu Celu", "TOPK": "TopK ArgMax ArgMin",
+    "QUANTIZE": "QuantizeLinear", "DEQUANTIZE": "DequantizeLinear",
     "FILL": "ConstantOfShape Range RandomNormalLike RandomUniformLike", "NON_ZERO": "NonZero", "LRN": "LRN",
     "SCATTER": "ScatterND ScatterElements", "ONE_HOT": "OneHot", "CUMULATIVE": "CumSum", "RECURRENCE": "LSTM GRU RNN",
-    "GRID_SAMPLE": "GridSample", "CONSTANT": "Constant",
+    "GRID_SAMPLE": "GridSample", "CONSTANT": "Constant", "CONDITION": "If", "TRIP_LIMIT": "Loop Scan",
 }  # fmt: skip
 KIND_OF = {op: kind for kind, ops in _OPS_BY_KIND.items() for op in ops.split()}
 # Ops whose constant inputs are tensors of the network (constant layers); elsewhere they are the layer's weights.
@@ -101,6 +106,9 @@ class OnnxParser(Flags):
 
     def parse(self, model: bytes, path: str | None = None) -> bool:
         """Read a serialized ONNX model; True when all of it became layers."""
+        if self._network.num_layers or self._network.num_inputs:
+            self.logger.log(E.Severity.ERROR, "Parse was called with a non-empty network definition")
+            return False
         proto = onnx.ModelProto()
         try:
             proto.ParseFromString(bytes(model))
@@ -111,14 +119,25 @@ class OnnxParser(Flags):
         except Exception as problem:  # protobuf, onnx and the file system each have errors of their own
             text = f"Failed to parse ONNX model: {problem or 'the bytes are not an ONNX protobuf'}"
             return self._error(E.ErrorCode.MODEL_DESERIALIZE_FAILED, text)
-        before = len(self._errors)
-        for i, node in enumerate(proto.graph.node):
-            if node.op_type not in KIND_OF or node.domain not in ("", "ai.onnx"):
-                text = f"no importer is registered for the op {node.op_type}, and no plugin of that name was found"
-                self._error(E.ErrorCode.UNSUPPORTED_NODE, text, i, node)
-        if len(self._errors) > before:
-            return False
-        return self._import(proto)
+        try:
+            return self._takes_types(proto.graph) and self._takes_nodes(proto.graph) and self._import(proto)
+        except Exception as problem:  # whatever reading a strange model raises must not leave this call
+            told = f"the interpreter cannot read this model: {type(problem).__name__}: {problem}"
+            return self._error(E.ErrorCode.INTERNAL_ERROR, told)
+
+    def _takes_types(self, graph: onnx.GraphProto) -> bool:
+        refusal = refused_types(graph)
+        return refusal is None or self._error(*refusal)
+
+    def _takes_nodes(self, graph: onnx.GraphProto) -> bool:
+        """Whether all ops are known and within TensorRT's rules; every one that is not gives an error."""
+        constants, before = {c.name: c for c in graph.initializer} | _constant_nodes(graph), len(self._errors)
+        for i, node in enumerate(graph.node):
+            unknown = _unknown_op(node)
+            refusal = (E.ErrorCode.UNSUPPORTED_NODE, unknown) if unknown else refused(node, constants)
+            if refusal:
+                self._error(*refusal, i, node)
+        return len(self._errors) == before
 
     def _error(self, code: E.ErrorCode, desc: str, index: int = -1, node: NodeProto | None = None) -> bool:
         error = ParserError(code, desc, index, node)
@@ -128,6 +147,10 @@ class OnnxParser(Flags):
 
     def _import(self, model: onnx.ModelProto) -> bool:
         network, graph = self._network, model.graph
+        changed = narrowed(model)
+        if changed:
+            told = f"FLOAT64 becomes FP32, as TensorRT has none: {', '.join(changed[:5])}"
+            self.logger.log(E.Severity.WARNING, told)
         network._lowering.opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
         network.name = graph.name or network.name
         constants = {c.name: c for c in graph.initializer} | _constant_nodes(graph)
@@ -135,16 +158,38 @@ class OnnxParser(Flags):
         for info in graph.input:
             if info.name not in constants:
                 known[info.name] = self._input(info)
+        self._values = Values(constants, lambda name: _sizes(known.get(name)))
+        self._names, self._count = set(), [0]
         for node in graph.node:
-            if node.op_type != "Constant":
-                self._node(node, known, constants)
+            self._take(node, known, constants)
         for info in graph.output:
             network.mark_output(known[info.name] if info.name in known else self._constant(info.name, known, constants))
+        network._lowering.declared = {v.name: known_of(v) for v in graph.output}
         try:
             network._lowering.update()
         except NetworkError as problem:
             return self._error(E.ErrorCode.INVALID_NODE, str(problem))
         return True
+
+    def _take(self, node: NodeProto, known: dict, constants: dict) -> None:
+        """One node: a layer, or the branch that is taken where an If's condition is known already."""
+        if node.op_type == "Constant":
+            return
+        condition = self._values.known(node.input[0]) if node.op_type == "If" else None
+        if condition is None:
+            self._values.see(node)
+            self._node(node, known, constants)
+            return
+        branch = attributes(node)["then_branch" if condition.all() else "else_branch"]
+        prefix, outside = f"{node.name or node.output[0]}/", set(captured(branch))
+        outer = NodeProto(attribute=[helper.make_attribute("branch", branch)])
+        renamed(outer, lambda name: name if not name or name in outside else prefix + name)
+        inner = outer.attribute[0].g
+        constants |= {c.name: c for c in inner.initializer} | _constant_nodes(inner)
+        for below in inner.node:
+            self._take(below, known, constants)
+        for value, name in zip(inner.output, node.output, strict=True):
+            self._take(helper.make_node("Identity", [value.name], [name], f"{prefix}{name}"), known, constants)
 
     def _input(self, info: onnx.ValueInfoProto) -> ITensor:
         kind = info.type.tensor_type
@@ -170,14 +215,36 @@ class OnnxParser(Flags):
                 inputs[i] = self._constant(name, known, constants)
             elif name:
                 lowering.initializers[name] = constants[name]
+        inside = list(dict.fromkeys(name for graph in graphs_of(node) for name in captured(graph)))
+        lowering.initializers |= {name: constants[name] for name in inside if name not in known}
+        inside = [name for name in inside if name in known]
         outputs, values = max(1, len(node.output)), _read(node, constants)
-        layer = self._network._add(KIND_OF[node.op_type], list(inputs.values()), values, outputs)
-        layer._name = node.name or f"node_of_{node.output[0]}"
+        layer = self._network._add(
+            KIND_OF[node.op_type], [*inputs.values(), *(known[n] for n in inside)], values, outputs
+        )
+        if node.name in self._names:
+            told = "the output tensors of this new instance will not be queryable"
+            self.logger.log(E.Severity.WARNING, f"A node named {node.name} already exists, {told}.")
+        layer._name = unique(node.name or f"node_of_{node.output[0]}", self._names, self._count)
         layer.metadata = f"[ONNX Layer: {layer._name}]"
-        lowering.kept[layer._index] = Kept(_with_windows(node, layer._values), tuple(inputs))
+        lowering.kept[layer._index] = Kept(_with_windows(node, layer._values), tuple(inputs), tuple(inside))
         for name, tensor in zip(node.output, layer._outputs, strict=False):
             if name:
                 tensor.name, known[name] = name, tensor
+
+
+def _sizes(tensor: ITensor | None) -> list[int] | None:
+    """A tensor's sizes, -1 for open ones; None where they are not known."""
+    with contextlib.suppress(ValueError):  # an unknown rank has no length
+        return list(tensor.shape) if tensor is not None else None
+    return None
+
+
+def _unknown_op(node: NodeProto) -> str:
+    """What to say of an op, here or in a graph inside it, that the interpreter does not compute."""
+    if node.op_type not in KIND_OF or node.domain not in ("", "ai.onnx"):
+        return f"the interpreter computes no {node.op_type}, and no plugin of that name was found"
+    return next(filter(None, (_unknown_op(below) for graph in graphs_of(node) for below in graph.node)), "")
 
 
 _EXOTIC = (TensorProto.BFLOAT16, TensorProto.FLOAT8E4M3FN, TensorProto.INT4)

@@ -16,6 +16,7 @@ from onnx.shape_inference import InferenceError
 
 from .. import enums as E
 from ..layers import KINDS, ILayer, ITensor
+from ..reading.rewriting import renamed
 from ..types import TO_ONNX
 from .shapes import Known, NetworkError, inferred, lighter
 from .sizes import sizes
@@ -43,6 +44,7 @@ class Kept(NamedTuple):
 
     node: NodeProto | None
     places: tuple[int, ...] = ()
+    captured: tuple[str, ...] = ()  # names that graphs inside the node take from outside; inputs behind the others
     constant: TensorProto | None = None
 
 
@@ -57,6 +59,7 @@ class Lowering:
         self.types: dict[str, Known] = {}
         self.problems: dict[int, str] = {}  # layers that make no sense, by index
         self.initializers: dict[str, TensorProto] = {}  # of parsed models
+        self.declared: dict[str, Known] = {}  # what a file says of its outputs, for those that inference leaves open
         self.opset = OPSET
 
     def invalidate(self, index: int) -> None:
@@ -137,6 +140,15 @@ class Lowering:
         return sizes([node for part in self.parts.values() for node in part.nodes])
 
     def _infer(self, strict: bool = True) -> None:
+        try:
+            self._infer_nodes(strict)
+        finally:
+            for name, told in self.declared.items():
+                found = self.types.get(name)
+                if found is not None and found.shape is None and told.shape is not None:
+                    self.types[name] = Known(found.dtype or told.dtype, told.shape)
+
+    def _infer_nodes(self, strict: bool) -> None:
         """onnx's shape inference, strictly; BF16 again without its type check, which knows BF16 from opset 22 on."""
         model, reason = self.model([], light=True), ""
         for check in (True, False) if strict else ():
@@ -194,8 +206,11 @@ class Emit:
         node = NodeProto()
         node.CopyFrom(kept.node)
         node.name = self.name
-        for place, tensor in zip(kept.places, self.inputs, strict=True):
+        for place, tensor in zip(kept.places, self.inputs, strict=False):
             node.input[place] = tensor.name
+        new = dict(zip(kept.captured, (x.name for x in self.inputs[len(kept.places) :]), strict=True))
+        if any(old != name for old, name in new.items()):
+            renamed(node, lambda name: new.get(name, name))
         del node.output[:]
         node.output.extend(self.last)
         self.nodes.append(node)

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import onnx
 from onnx import TensorProto, helper
+from onnx.shape_inference import infer_shapes
+
+from ..reading.rules import graphs_of
 
 _HALVES = {TensorProto.FLOAT16, TensorProto.BFLOAT16}
 # Ops that only move numbers, or convert them: they run in the tensor's own type.
@@ -17,16 +20,29 @@ _MOVES = set(
 )
 
 
+_HOLDS = {"If", "Loop", "Scan"}  # ops with graphs inside: those are rounded, the op itself moves numbers
+
+
 def round_halves(model: onnx.ModelProto, kinds: dict[str, int]) -> onnx.ModelProto:
     """Wrap the layers whose tensors are FP16 or BF16; `kinds` gives each value's ONNX element type."""
-    if not _HALVES & set(kinds.values()):
-        return model
-    nodes = []
-    for node in model.graph.node:
-        nodes += [node] if node.op_type in _MOVES else _wrapped(node, kinds)
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
+    if any(node.op_type in _HOLDS for node in model.graph.node):
+        model = infer_shapes(model)  # types of the values inside
+    _round(model.graph, kinds)
     return model
+
+
+def _round(graph: onnx.GraphProto, outside: dict[str, int]) -> None:
+    values = (*graph.input, *graph.value_info, *graph.output)
+    kinds = outside | {v.name: v.type.tensor_type.elem_type for v in values if v.type.tensor_type.elem_type}
+    kinds |= {c.name: c.data_type for c in graph.initializer}
+    for node in graph.node:
+        for inner in graphs_of(node):
+            _round(inner, kinds)
+    if _HALVES & set(kinds.values()):
+        whole = _MOVES | _HOLDS
+        nodes = [new for node in graph.node for new in ([node] if node.op_type in whole else _wrapped(node, kinds))]
+        del graph.node[:]
+        graph.node.extend(nodes)
 
 
 def _wrapped(node: onnx.NodeProto, kinds: dict[str, int]) -> list[onnx.NodeProto]:

@@ -1,0 +1,63 @@
+"""What TensorRT finds wrong with a whole network when it builds it, and what the interpreter cannot run."""
+
+from __future__ import annotations
+
+from onnx import NodeProto, TensorProto, numpy_helper
+
+from ..enums import DataType
+from .lowering import Lowering
+
+MOST_K = 3840  # of a TopK
+_MOVES = {"DequantizeLinear", "Concat", "Reshape", "Transpose", "Shape", "Identity"}  # what takes FP8 and INT4 inputs
+_COMPUTES = set(
+    "Add Sub Mul Div Pow Max Min Mod Sum Relu Sigmoid Tanh Clip Exp Log Sqrt Abs Neg Conv ConvTranspose MatMul Gemm "
+    "MaxPool AveragePool ReduceSum ReduceMean ReduceMax ReduceMin ReduceProd Softmax".split()
+)
+
+
+def beyond(lowering: Lowering) -> str | None:
+    """The first limit that a network exceeds, in words; None where it exceeds none."""
+    constants = {c.name: c for c in lowering.constants()}
+    nodes = [node for part in lowering.parts.values() for node in part.nodes]
+    for node in nodes:
+        wrong = _topk(node, constants) or _uint8(node, lowering) or _branches(node, lowering)
+        if wrong:
+            return f"{node.name}: {wrong}"
+    network = lowering.network
+    for tensor in (network.get_input(i) for i in range(network.num_inputs)):
+        wrong = _eight_bit_input(tensor.name, tensor.dtype, nodes)
+        if wrong:
+            return f"Tensor {tensor.name} has datatype {tensor.dtype.name} {wrong}"
+    return None
+
+
+def _topk(node: NodeProto, constants: dict[str, TensorProto]) -> str | None:
+    if node.op_type != "TopK" or node.input[1] not in constants:
+        return None
+    k = numpy_helper.to_array(constants[node.input[1]]).max(initial=0)
+    return f"K exceeds the maximum value allowed ({MOST_K}): it is {k}" if k > MOST_K else None
+
+
+def _uint8(node: NodeProto, lowering: Lowering) -> str | None:
+    kinds = {lowering.types[name].dtype for name in node.input if name in lowering.types}
+    if node.op_type in _COMPUTES and DataType.UINT8 in kinds:
+        return "it computes no UINT8: cast the input to another type first"
+    return None
+
+
+def _branches(node: NodeProto, lowering: Lowering) -> str | None:
+    if node.op_type != "If":
+        return None
+    told = [lowering.types.get(name) for name in node.output]
+    if any(known is None or known.shape is None for known in told):
+        return "its branches must give outputs with equal ranks when the condition is not a build-time constant"
+    return None
+
+
+def _eight_bit_input(name: str, kind: DataType, nodes: list[NodeProto]) -> str | None:
+    if kind not in (DataType.FP8, DataType.INT4):
+        return None
+    others = sorted({node.op_type for node in nodes if name in node.input} - _MOVES)
+    if others:
+        return f"but is consumed by {', '.join(others)}: only a dequantize layer and layers that move numbers take it"
+    return "and the interpreter runs no engine with such an input; TensorRT does"
