@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # what an editor sees; `_EXPORTS` below says the same to Pyth
     from . import plots as plots
     from . import precision as precision
     from .advice import buckets as buckets
+    from .advice import nvidia as nvidia
     from .advice import report as report
     from .advice import search as search
     from .advice.comparison import compare as compare
@@ -50,7 +51,7 @@ __version__ = "0.1.0"
 # the module that a name of this package comes from -> the names (a module of that name, or something in it)
 _FROM = {
     "": "backend compat errors models plots precision",
-    "advice": "buckets report search",
+    "advice": "buckets nvidia report search",
     "advice.comparison": "compare",
     "backend": "cuda cudart describe trt",
     "compat": "Log",
