@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .files import cache_root, home, probe
 
@@ -97,6 +98,12 @@ class Machine:
         driver.cuDeviceGetCount(ctypes.byref(count))
         driver.cuDriverGetVersion(ctypes.byref(version))
         return count.value, version.value // 1000, version.value % 1000 // 10
+
+    def nvidia_compiler(self) -> Any:
+        """Whether TensorRT-RTX can be asked: `nvidia.Availability`."""
+        from .advice import nvidia
+
+        return nvidia.available()
 
     def cache_folder(self) -> Path:
         """Where engines are kept."""
@@ -285,6 +292,16 @@ def cuda_python(m: Machine) -> Finding | None:
     return Finding(False, "no way from Python to CUDA", cause, "pip install 'cuda-bindings==12.9.*'")
 
 
+def nvidia_compiler(m: Machine) -> Finding:
+    """Can NVIDIA's compiler be asked about models? Where it is installed it must load; else it is a remark."""
+    there = m.nvidia_compiler()
+    if there:
+        return Finding(True, f"NVIDIA's compiler can be asked: {there.why}")
+    if there.version:  # the wheel is there and does not work
+        return Finding(False, "NVIDIA's compiler is installed and cannot be asked", there.why, there.cure)
+    return Finding(None, f"NVIDIA's compiler cannot be asked, recorded answers are shown: {there.why}")
+
+
 def backend_setting(m: Machine) -> Finding:
     """Does TRT_LESSONS_BACKEND name a backend that can work here?"""
     name = m.setting("TRT_LESSONS_BACKEND") or "auto"
@@ -342,6 +359,7 @@ QUESTIONS: tuple[Callable[[Machine], Finding | None], ...] = (
     tensorrt_version,
     tensorrt,
     cuda_python,
+    nvidia_compiler,
     backend_setting,
     disk,
     cache,

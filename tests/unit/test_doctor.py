@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from trt_lessons import doctor
+from trt_lessons.advice.nvidia import Availability
 from trt_lessons.doctor import GIB, Finding, Machine, examine, report
 
 TRT = {f"tensorrt-cu12{part}": "11.4.0.106" for part in ("", "-bindings", "-libs")}
 BASE = dict.fromkeys(doctor.BASE_PACKAGES, "1.0")
+HERE = Availability(True, "TensorRT-RTX 1.7.1.116", version="1.7.1.116")
 
 
 @dataclass
@@ -32,6 +34,7 @@ class Pretended(Machine):
     shm: int | None = GIB
     settings: dict = field(default_factory=dict)
     version_of_python: tuple = (3, 12)
+    compiler: Availability = HERE
 
     def python(self):
         return self.version_of_python
@@ -53,6 +56,9 @@ class Pretended(Machine):
 
     def cuda(self):
         return self.gpu
+
+    def nvidia_compiler(self):
+        return self.compiler
 
     def cache_folder(self):
         return Path("cache")
@@ -238,3 +244,21 @@ def test_unwritable_folder_is_told(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
     assert "Not a directory" in Machine().can_write(file / "cache") or "exists" in Machine().can_write(file)
+
+
+@pytest.mark.parametrize(
+    ("compiler", "ok", "says"),
+    [
+        (HERE, True, "TensorRT-RTX 1.7.1.116"),
+        (Availability(False, "TensorRT-RTX is not installed", "make lab"), None, "not installed"),
+        (
+            Availability(False, "no libs", "pip install --force-reinstall x", "1.7.1"),
+            False,
+            "no libs",
+        ),
+    ],
+)
+def test_nvidias_compiler(compiler: Availability, ok: bool | None, says: str) -> None:
+    found = doctor.nvidia_compiler(Pretended(compiler=compiler))
+    assert found.ok is ok and says in found.lines()
+    assert ok is not False or "--force-reinstall" in found.cure

@@ -66,9 +66,15 @@ def missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nvidia.importlib.util, "find_spec", lambda _: None)
 
 
-PARSED = (
-    "tell(kind='version', version='0'); tell(kind='parse', parsed=True, refused=[], seconds=0, log=[], network=[])\n"
-)
+PARSED = """tell(kind='version', version='0')
+tell(kind='parse', parsed=True, refused=[], seconds=0, log=[], network=[])
+"""
+BUILT = """tell(kind='build', card='SM86', built=True, seconds=1, plan_bytes=9, layers='', calls=0, phases=[], log=[])
+"""
+LITTLE = """import resource, runpy
+resource.setrlimit(resource.RLIMIT_AS, (2**29, 2**29))
+runpy.run_path('process.py')
+"""
 
 
 @needs_it
@@ -171,9 +177,6 @@ def test_functions_that_cannot_be_sent() -> None:
 
 
 def test_a_crash_keeps_what_was_said_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    build = (
-        "tell(kind='build', card='SM86', built=True, seconds=1, plan_bytes=9, layers='', calls=0, phases=[], log=[])\n"
-    )
     instead(monkeypatch, PARSED + BUILT + "os.kill(os.getpid(), signal.SIGSEGV)")
     answer = nvidia.ask(model(), ("SM86", "SM89"))
     assert answer.parsed and answer["SM86"].built and answer.verdict == "built for SM86"
@@ -217,9 +220,6 @@ def test_killed_at_ten_moments(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @needs_it
 def test_no_memory_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    limit = (
-        "import resource, runpy; resource.setrlimit(resource.RLIMIT_AS, (2**29, 2**29)); runpy.run_path('process.py')"
-    )
     monkeypatch.setattr(nvidia, "_command", lambda: [nvidia.sys.executable, "-c", LITTLE])
     assert nvidia.ask(models.digits.onnx_path(), "SM86", RANGE).ended.startswith("NVIDIA's compiler ended with")
 

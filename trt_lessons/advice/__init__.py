@@ -1,1 +1,1 @@
-"""Anybody's model: the search for a precision, its report, buckets of sizes, two machines compared, NVIDIA's compiler asked."""
+"""Anybody's model: the search for a precision, its report, buckets of sizes, NVIDIA's compiler's word."""
