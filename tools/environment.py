@@ -13,6 +13,7 @@ import ctypes
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST, NEWEST = (3, 10), (3, 13)
 CUDA_TORCH = "cu129"  # the CUDA major of tensorrt-cu12
+TORCH = "2.13.0"
+INDEX_TORCH = "527 MB, and about 2 GB of CUDA packages that it cannot be imported without"
+CONFLICT = """the versions that are asked for do not go together: {}
+    (nothing is wrong with the network; the lines above say who asks for what)
+  cure: make env TORCH_BACKEND=cpu or TORCH_BACKEND= (the package index's torch), whichever you have not set;
+    is there a constraint of your own (UV_CONSTRAINT, uv.toml)?"""
 NEEDED = 2e9  # bytes of an environment without TensorRT
 INDEX = """a package did not arrive whole, or not at all; the lines above name it
     ("invalid" or "not found" can mean that the network or a proxy cut it off)
@@ -45,14 +52,16 @@ def stop(text: str) -> None:
     sys.exit(f"trt-lessons: {text}")
 
 
-def has_gpu() -> bool:
-    """True when an NVIDIA driver loads and answers with at least one device."""
+def driver_cuda() -> int:
+    """The newest CUDA major that the NVIDIA driver takes; 0 without a driver that answers with a device."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:
-        return False
-    count = ctypes.c_int(0)
-    return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+        return 0
+    count, version = ctypes.c_int(0), ctypes.c_int(0)
+    if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)) or not count.value:
+        return 0
+    return version.value // 1000 if driver.cuDriverGetVersion(ctypes.byref(version)) == 0 else 12
 
 
 def suitable_python() -> str:
@@ -86,12 +95,46 @@ def uv_settings(uv: Path) -> dict[str, str]:
     return {name: value for name, value in told.items() if value} | without_cache(uv)
 
 
-def torch_options(links: str, gpu: bool) -> list[str]:
-    """uv's options that choose the build of torch; without them a plain machine pulls gigabytes of CUDA."""
-    backend = os.environ.get("TORCH_BACKEND")
-    if backend is None:
-        backend = "" if links else (CUDA_TORCH if gpu else "cpu")
-    return [f"--torch-backend={backend}"] if backend else []
+def in_folder(links: str, python: Path) -> bool:
+    """True when a folder of wheels has torch for this Python; an address is taken to have it."""
+    ask = [python, "-c", "import sys; print('cp%d%d' % sys.version_info[:2])"]
+    tag = subprocess.run(ask, capture_output=True, text=True).stdout.strip()
+    folders = links.replace(",", " ").split()
+    return any("://" in f or any(Path(f).glob(f"torch-{TORCH}*-{tag}-*.whl")) for f in folders)
+
+
+def answers(backend: str, uv: Path, python: Path, env: dict[str, str]) -> bool:
+    """True when PyTorch's own index answers within seconds (nothing is downloaded or installed)."""
+    ask = [uv, "pip", "install", "-q", "--python", python, "--dry-run", "--no-deps", "--reinstall"]
+    brief = {**env, "UV_HTTP_TIMEOUT": "5", "UV_HTTP_CONNECT_TIMEOUT": "5", "UV_HTTP_RETRIES": "0"}
+    ask += [f"--torch-backend={backend}", f"torch=={TORCH}"]
+    try:
+        return subprocess.run(ask, env=brief, capture_output=True, timeout=30).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def torch_source(uv: Path, python: Path, gpu: bool, env: dict[str, str]) -> str:
+    """uv's name for the build of torch; "" for what the folder of wheels or the package index has.
+
+    The builds for the CPU and for CUDA 12 lie on PyTorch's own index; where it does not answer, the package
+    index's build is taken, which on Linux is one for CUDA 13, and a line says how large that is.
+    """
+    if "TORCH_BACKEND" in os.environ:
+        return os.environ["TORCH_BACKEND"]
+    if in_folder(env.get("UV_FIND_LINKS", ""), python):
+        return ""
+    backend = CUDA_TORCH if gpu else "cpu"
+    if answers(backend, uv, python, env):
+        return backend
+    size = INDEX_TORCH if sys.platform == "linux" else "about 120 MB"
+    say(f"PyTorch's own index does not answer: taking the package index's build of torch {TORCH} ({size})")
+    return ""
+
+
+def gpu_extra(backend: str, cuda: int) -> str:
+    """The TensorRT packages that go with a build of torch and a driver: `gpu` (CUDA 12) or `gpu13` (CUDA 13)."""
+    return "gpu13" if cuda >= 13 and (not backend or backend.startswith("cu13")) else "gpu"
 
 
 def fingerprint() -> str:
@@ -113,12 +156,27 @@ def installed(venv: Path) -> tuple[str, set[str]]:
 
 def run(command: list[str], why: str, lock: OneAtATime, env: dict[str, str] | None = None) -> None:
     """Run a command, which holds the lock as well; end with why it may have failed, and the cure."""
-    if subprocess.run(command, cwd=ROOT, env=env, pass_fds=lock.held).returncode:
+    process = subprocess.Popen(command, cwd=ROOT, env=env, pass_fds=lock.held, stderr=subprocess.PIPE, text=True)
+    said = ""
+    for line in process.stderr:
+        print(line, end="", file=sys.stderr, flush=True)
+        said += line
+    if process.wait():
+        why = conflict(said) or why
         free = shutil.disk_usage(lock.path.parent).free
         if free < NEEDED / 20:
             why = f"{lock.path.parent} has {free / 1e6:.0f} MB left, an environment takes {NEEDED / 1e9:.0f} GB\n"
             why += "  cure: make room, or name another folder: make lab VENV=FOLDER"
         stop(f"this command failed: {' '.join(map(str, command))}\n  why:  {why}")
+
+
+def conflict(said: str) -> str:
+    """Why and cure, with the names of the packages, where uv found that versions do not go together; else empty."""
+    told = re.search(r"Because (?:only )?(.*?depends on .*?)(?:,? we can conclude|$)", said, re.S)
+    if "No solution found" not in said or not told:
+        return ""
+    names = re.findall(r"(?<![\w.-])([A-Za-z][\w.-]*)(?:\{[^}]*\}|\[[^]]*\])?[=<>!~]=?", told[1])
+    return CONFLICT.format(" and ".join(list(dict.fromkeys(names))[:2]))
 
 
 class OneAtATime:
@@ -202,10 +260,14 @@ def install(venv: Path, extras: list[str], optional: list[str], lock: OneAtATime
         run([str(python), "-m", "pip", "install", "-q", "uv"], INDEX, lock, env)
     env |= uv_settings(uv)
     base = [str(uv), "pip", "install", "--python", str(python), "-q", "-c", "constraints.txt"]
-    target = f".[{','.join(extras)}]" if extras else "."
     gpu = "gpu" in extras
-    options = [*torch_options(env.get("UV_FIND_LINKS", ""), gpu), "--build-constraints", "constraints.txt"]
-    run([*base, *options, "-e", target], INDEX, lock, env)
+    backend = torch_source(uv, python, gpu, env)
+    named = [gpu_extra(backend, driver_cuda()) if extra == "gpu" else extra for extra in extras]
+    options = ["--build-constraints", "constraints.txt", *([f"--torch-backend={backend}"] if backend else [])]
+    if "gpu" in named and not backend:  # torch for CUDA 13 asks for bindings that this driver is too old for
+        (venv / "overrides.txt").write_text("cuda-bindings==12.9.10\n")
+        options += ["--overrides", str(venv / "overrides.txt")]
+    run([*base, *options, "-e", f".[{','.join(named)}]" if named else "."], INDEX, lock, env)
     missing = {extra for extra in optional if not add(extra, [*base, *options], venv, env)}
     log = venv / "pycuda.log"
     if gpu and not attempt([*base, "pycuda"], log, env):
@@ -284,7 +346,7 @@ def build() -> None:
     args = parser.parse_args()
     venv = (ROOT / args.venv).resolve()
     must, may = set(args.extra), set(args.optional)
-    if args.gpu == "yes" or (args.gpu == "auto" and has_gpu()):
+    if args.gpu == "yes" or (args.gpu == "auto" and driver_cuda()):
         must.add("gpu")
     with OneAtATime(venv.with_name(venv.name + ".lock")) as lock:
         before, extras = installed(venv)

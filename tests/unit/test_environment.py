@@ -161,6 +161,7 @@ def test_an_optional_extra_that_cannot_be_had_is_said_and_left_out(venv, monkeyp
     asked = []
     (venv / "bin" / "uv").touch()
     monkeypatch.setattr(environment, "uv_settings", lambda uv: {})
+    monkeypatch.setattr(environment, "torch_source", lambda *rest: "cpu")
     monkeypatch.setattr(environment, "run", lambda *rest: None)
     monkeypatch.setattr(environment, "attempt", lambda command, log, env: asked.append(command) or answer)
     with environment.OneAtATime(venv.with_name("venv.lock")) as lock:
@@ -174,3 +175,42 @@ def test_what_an_attempt_said_is_kept_only_if_it_failed(tmp_path: Path) -> None:
     assert environment.attempt(["true"], log, dict(os.environ)) and not log.exists()
     assert not environment.attempt(["sh", "-c", "echo no wheel; exit 1"], log, dict(os.environ))
     assert log.read_text() == "no wheel\n"
+
+
+def test_a_conflict_of_versions_is_told_as_one(tmp_path: Path) -> None:
+    said = (
+        "error: No solution found when resolving dependencies\n  cause: Because torch==2.13.0 depends on "
+        "cuda-bindings{python_full_version < '3.15' and sys_platform == 'linux'}>=13.0.3,<14 and "
+        "cuda-bindings==12.9.10, we can conclude that torch==2.13.0 cannot be used.\n"
+    )
+    assert "torch and cuda-bindings\n" in environment.conflict(said)
+    assert environment.conflict("error: Failed to fetch: torch==2.13.0") == ""
+    (tmp_path / "said").write_text(said)
+    with environment.OneAtATime(tmp_path / "lock") as lock, pytest.raises(SystemExit, match="do not go together"):
+        environment.run(["sh", "-c", f"cat {tmp_path}/said >&2; exit 1"], environment.INDEX, lock)
+
+
+def test_a_folder_of_wheels_is_used_only_if_it_has_torch_for_this_python(tmp_path: Path) -> None:
+    python = Path(sys.executable)
+    assert not environment.in_folder("", python) and not environment.in_folder(str(tmp_path), python)
+    (tmp_path / f"torch-{environment.TORCH}+cpu-cp39-cp39-linux_x86_64.whl").touch()
+    assert not environment.in_folder(str(tmp_path), python)
+    tag = f"cp{sys.version_info[0]}{sys.version_info[1]}"
+    (tmp_path / f"torch-{environment.TORCH}+cpu-{tag}-{tag}-linux_x86_64.whl").touch()
+    assert environment.in_folder(f"elsewhere {tmp_path}", python)
+
+
+@pytest.mark.parametrize(("gpu", "there", "backend"), [(0, 1, "cpu"), (1, 1, "cu129"), (0, 0, ""), (1, 0, "")])
+def test_where_torch_comes_from(monkeypatch, capsys, gpu: bool, there: bool, backend: str) -> None:
+    monkeypatch.delenv("TORCH_BACKEND", raising=False)
+    monkeypatch.setattr(environment, "answers", lambda *rest: there)
+    assert environment.torch_source(Path("uv"), Path(sys.executable), gpu, {}) == backend
+    assert ("MB" in capsys.readouterr().out) is not bool(there)
+
+
+@pytest.mark.parametrize(
+    ("backend", "cuda", "extra"),
+    [("", 13, "gpu13"), ("", 12, "gpu"), ("cu129", 13, "gpu"), ("cu130", 13, "gpu13"), ("cpu", 0, "gpu")],
+)
+def test_the_packages_for_a_gpu_go_by_driver_and_torch(backend: str, cuda: int, extra: str) -> None:
+    assert environment.gpu_extra(backend, cuda) == extra

@@ -45,6 +45,9 @@ def pins(python: str) -> dict[str, str]:
                 name = canonicalize_name(requirement.name)
                 assert name not in found, f"{name} has two versions on Python {python}"
                 found[name] = str(requirement.specifier).removeprefix("==")
+    for requirement in map(Requirement, project()["optional-dependencies"]["gpu"]):
+        if re.fullmatch(r"==[\d.]+", str(requirement.specifier)):  # cuda-bindings: another one in each extra
+            found.setdefault(canonicalize_name(requirement.name), str(requirement.specifier)[2:])
     return found
 
 
@@ -75,7 +78,8 @@ def test_every_direct_dependency_is_pinned(python: str) -> None:
     pinned = pins(python)
     for requirement in direct():
         if requirement.marker is None or requirement.marker.evaluate({"python_version": python}):
-            version = pinned[canonicalize_name(requirement.name)]
+            exact = re.fullmatch(r"==([\d.]+)", str(requirement.specifier))
+            version = exact[1] if exact else pinned[canonicalize_name(requirement.name)]
             assert requirement.specifier.contains(version), f"{requirement} and {version}"
 
 
@@ -101,7 +105,8 @@ def test_environment_agrees_with_constraints() -> None:
 
 def test_environment_has_every_dependency() -> None:
     table = project()
-    wanted = [*table["dependencies"], *(r for group in table["optional-dependencies"].values() for r in group)]
+    extras = table["optional-dependencies"]  # conda's environment is for CUDA 12
+    wanted = [*table["dependencies"], *(r for name in extras if name != "gpu13" for r in extras[name])]
     listed = {canonicalize_name(n) for n in environment()}
     assert {canonicalize_name(Requirement(r).name) for r in wanted} <= listed
 
@@ -114,8 +119,8 @@ def test_environment_is_for_this_cuda() -> None:
 
 def test_each_dependency_has_its_reason() -> None:
     text = (ROOT / "pyproject.toml").read_text()
-    lists = re.findall(r"^(?:dependencies|gpu|nvidia|dev|classroom) = \[\n(.*?)^\]", text, re.M | re.S)
-    assert len(lists) == 5
+    lists = re.findall(r"^(?:dependencies|gpu|gpu13|nvidia|dev|classroom) = \[\n(.*?)^\]", text, re.M | re.S)
+    assert len(lists) == 6
     for line in "".join(lists).splitlines():
         assert re.fullmatch(r'\s+"[^"]+",\s+# .+', line), f"no reason: {line}"
 
