@@ -191,7 +191,7 @@ class Builder(Reporter):
             self._say(E.Severity.WARNING, "IBuilder::buildSerializedNetwork: the progress monitor stopped the build")
             return None
         except Exception as error:  # onnxruntime's errors have no common base class in its public API
-            told = f"onnxruntime cannot run this network: {error}"
+            told = f"the interpreter cannot run this network (TensorRT may): {error}"
             return self._fail(INTERNAL, "IBuilder::buildSerializedNetwork", told)
         self._say(E.Severity.INFO, f"the interpreter packed a plan of {len(plan)} bytes; {P.ENGINE} will compute it")
         return IHostMemory(plan)

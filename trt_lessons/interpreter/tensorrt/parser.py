@@ -19,32 +19,11 @@ from .lowering.shapes import NetworkError, known_of
 from .lowering.writers import ELEMENTWISE
 from .network import INetworkDefinition
 from .reading.conditions import Values
+from .reading.limits import Facts, Seen, beyond_types, beyond_values
+from .reading.ops import KIND_OF, TENSOR_OPS, unknown_op
 from .reading.rewriting import captured, narrowed, renamed, unique
 from .reading.rules import attributes, graphs_of, refused, refused_types
 from .types import FROM_ONNX, Dims
-
-_OPS_BY_KIND = {
-    "CONVOLUTION": "Conv", "DECONVOLUTION": "ConvTranspose", "POOLING": "MaxPool AveragePool",
-    "REDUCE": "GlobalAveragePool GlobalMaxPool ReduceMean ReduceSum ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2",
-    "ACTIVATION": "Relu Sigmoid Tanh LeakyRelu Elu Selu Softplus Softsign HardSigmoid HardSwish Clip ThresholdedRelu "
-                  "Gelu",
-    "PARAMETRIC_RELU": "PRelu", "SOFTMAX": "Softmax LogSoftmax", "MATRIX_MULTIPLY": "MatMul Gemm", "EINSUM": "Einsum",
-    "ELEMENTWISE": "Add Sub Mul Div Pow Max Min And Or Xor Equal Greater Less GreaterOrEqual LessOrEqual Mod Sum",
-    "UNARY": "Exp Log Sqrt Reciprocal Abs Neg Sin Cos Tan Sinh Cosh Asin Acos Atan Asinh Acosh Atanh Ceil Floor Erf "
-             "Not Sign Round IsInf IsNaN",
-    "SHUFFLE": "Reshape Flatten Transpose DepthToSpace SpaceToDepth", "SQUEEZE": "Squeeze", "UNSQUEEZE": "Unsqueeze",
-    "CONCATENATION": "Concat", "SLICE": "Slice Split Expand Pad Tile", "GATHER": "Gather GatherElements GatherND",
-    "SHAPE": "Shape Size", "CAST": "Cast CastLike", "IDENTITY": "Identity Dropout", "SCALE": "BatchNormalization",
-    "NORMALIZATION": "LayerNormalization GroupNormalization InstanceNormalization", "RESIZE": "Resize Upsample",
-    "SELECT": "Where Trilu Celu", "TOPK": "TopK ArgMax ArgMin",
-    "QUANTIZE": "QuantizeLinear", "DEQUANTIZE": "DequantizeLinear",
-    "FILL": "ConstantOfShape Range RandomNormalLike RandomUniformLike", "NON_ZERO": "NonZero", "LRN": "LRN",
-    "SCATTER": "ScatterND ScatterElements", "ONE_HOT": "OneHot", "CUMULATIVE": "CumSum", "RECURRENCE": "LSTM GRU RNN",
-    "GRID_SAMPLE": "GridSample", "CONSTANT": "Constant", "CONDITION": "If", "TRIP_LIMIT": "Loop Scan",
-}  # fmt: skip
-KIND_OF = {op: kind for kind, ops in _OPS_BY_KIND.items() for op in ops.split()}
-# Ops whose constant inputs are tensors of the network (constant layers); elsewhere they are the layer's weights.
-_TENSOR_OPS = {*_OPS_BY_KIND["ELEMENTWISE"].split(), "MatMul", "Gather", "Concat", "Where", "Einsum", "GatherElements"}
 
 
 class ParserError:
@@ -120,7 +99,7 @@ class OnnxParser(Flags):
             text = f"Failed to parse ONNX model: {problem or 'the bytes are not an ONNX protobuf'}"
             return self._error(E.ErrorCode.MODEL_DESERIALIZE_FAILED, text)
         try:
-            return self._takes_types(proto.graph) and self._takes_nodes(proto.graph) and self._import(proto)
+            return self._takes_types(proto.graph) and self._takes_nodes(proto) and self._import(proto)
         except Exception as problem:  # whatever reading a strange model raises must not leave this call
             told = f"the interpreter cannot read this model: {type(problem).__name__}: {problem}"
             return self._error(E.ErrorCode.INTERNAL_ERROR, told)
@@ -129,12 +108,15 @@ class OnnxParser(Flags):
         refusal = refused_types(graph)
         return refusal is None or self._error(*refusal)
 
-    def _takes_nodes(self, graph: onnx.GraphProto) -> bool:
+    def _takes_nodes(self, model: onnx.ModelProto) -> bool:
         """Whether all ops are known and within TensorRT's rules; every one that is not gives an error."""
+        graph, opset = model.graph, next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1)
         constants, before = {c.name: c for c in graph.initializer} | _constant_nodes(graph), len(self._errors)
+        seen = _facts(graph, constants, opset)
         for i, node in enumerate(graph.node):
-            unknown = _unknown_op(node)
+            unknown = unknown_op(node)
             refusal = (E.ErrorCode.UNSUPPORTED_NODE, unknown) if unknown else refused(node, constants)
+            refusal = refusal or beyond_values(Seen(node, seen))
             if refusal:
                 self._error(*refusal, i, node)
         return len(self._errors) == before
@@ -169,7 +151,14 @@ class OnnxParser(Flags):
             network._lowering.update()
         except NetworkError as problem:
             return self._error(E.ErrorCode.INVALID_NODE, str(problem))
-        return True
+        facts = _facts(graph, constants, network._lowering.opset)
+        facts.types = network._lowering.types
+        before = len(self._errors)
+        for i, node in enumerate(graph.node):
+            refusal = beyond_types(Seen(node, facts))
+            if refusal:
+                self._error(*refusal, i, node)
+        return len(self._errors) == before
 
     def _take(self, node: NodeProto, known: dict, constants: dict) -> None:
         """One node: a layer, or the branch that is taken where an If's condition is known already."""
@@ -211,7 +200,7 @@ class OnnxParser(Flags):
         for i, name in enumerate(node.input):
             if name in known:
                 inputs[i] = known[name]
-            elif name and (i == 0 or node.op_type in _TENSOR_OPS):
+            elif name and (i == 0 or node.op_type in TENSOR_OPS):
                 inputs[i] = self._constant(name, known, constants)
             elif name:
                 lowering.initializers[name] = constants[name]
@@ -233,18 +222,17 @@ class OnnxParser(Flags):
                 tensor.name, known[name] = name, tensor
 
 
+def _facts(graph: onnx.GraphProto, constants: dict, opset: int) -> Facts:
+    """What rules look up besides the node itself."""
+    makers = {name: node.op_type for node in graph.node for name in node.output}
+    return Facts({v.name for v in graph.input if v.name not in constants}, constants, opset, makers)
+
+
 def _sizes(tensor: ITensor | None) -> list[int] | None:
     """A tensor's sizes, -1 for open ones; None where they are not known."""
     with contextlib.suppress(ValueError):  # an unknown rank has no length
         return list(tensor.shape) if tensor is not None else None
     return None
-
-
-def _unknown_op(node: NodeProto) -> str:
-    """What to say of an op, here or in a graph inside it, that the interpreter does not compute."""
-    if node.op_type not in KIND_OF or node.domain not in ("", "ai.onnx"):
-        return f"the interpreter computes no {node.op_type}, and no plugin of that name was found"
-    return next(filter(None, (_unknown_op(below) for graph in graphs_of(node) for below in graph.node)), "")
 
 
 _EXOTIC = (TensorProto.BFLOAT16, TensorProto.FLOAT8E4M3FN, TensorProto.INT4)

@@ -20,7 +20,7 @@ def beyond(lowering: Lowering) -> str | None:
     constants = {c.name: c for c in lowering.constants()}
     nodes = [node for part in lowering.parts.values() for node in part.nodes]
     for node in nodes:
-        wrong = _topk(node, constants) or _uint8(node, lowering) or _branches(node, lowering)
+        wrong = _topk(node, constants) or _uint8(node, lowering) or _branches(node, lowering) or _narrow(node, lowering)
         if wrong:
             return f"{node.name}: {wrong}"
     network = lowering.network
@@ -52,6 +52,13 @@ def _branches(node: NodeProto, lowering: Lowering) -> str | None:
     if any(known is None or known.shape is None for known in told):
         return "its branches must give outputs with equal ranks when the condition is not a build-time constant"
     return None
+
+
+def _narrow(node: NodeProto, lowering: Lowering) -> str | None:
+    """FP8 and INT4 come out of a quantize layer, a constant, or a layer that moves numbers; not out of a cast."""
+    told = [lowering.types[name].dtype for name in node.output if name in lowering.types]
+    wrong = node.op_type in ("Cast", "CastLike") and [k for k in told if k in (DataType.FP8, DataType.INT4)]
+    return f"its output has datatype {wrong[0].name}, which only a quantize layer makes" if wrong else None
 
 
 def _eight_bit_input(name: str, kind: DataType, nodes: list[NodeProto]) -> str | None:

@@ -196,11 +196,11 @@ class IExecutionContext(Reporter):
         def run() -> None:
             feeds = {n: _view(addresses[n], kind, shape) for n, kind, shape in inputs} | numbers
             session = loaded.session if profiler is None else self._profiling_session()
-            results = session.run(outputs, feeds)
+            results = P.computed(session, outputs, feeds)
             if profiler is not None:
                 self._profile_done(session)
             for name, array in zip(outputs, results, strict=True):
-                self._deliver(name, np.ascontiguousarray(array), addresses)
+                self._deliver(name, np.ascontiguousarray(array).reshape(array.shape), addresses)
 
         return run
 
