@@ -22,6 +22,7 @@ from .. import backend, compat
 from ..engines.source import Source
 from ..errors import CacheError, LessonError, ModelFileError
 from ..files import write_atomically
+from ..precision.graphs import cpu_session
 from ..records.words import number
 
 NOT_TAKEN = {
@@ -98,7 +99,7 @@ def look(model: str | os.PathLike | bytes | onnx.ModelProto) -> Told:
         inputs=[_about(value) for value in graph.input if value.name not in weights],
         outputs=[_about(value) for value in graph.output],
         ops=dict(Counter(_op(node) for node in _nodes(graph)).most_common()),
-        parameters=sum(math.prod(item.dims) for item in graph.initializer),
+        parameters=_parameters(graph),
         asked="TensorRT" if backend.is_gpu() else "the interpreter of TensorRT",
     )
     told.errors = _parse(source)
@@ -136,6 +137,14 @@ def _nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     return found
 
 
+def _parameters(graph: onnx.GraphProto) -> int:
+    """Numbers in initializers and in Constant nodes, those in bodies as well."""
+    constants = [
+        a.t for node in _nodes(graph) if node.op_type == "Constant" for a in node.attribute if a.name == "value"
+    ]
+    return sum(math.prod(item.dims) for item in (*graph.initializer, *constants))
+
+
 def _parse(source: Source) -> list[str]:
     """The parser's refusals, in its words; [] where it takes the model."""
     log = compat.Log(print_from=None)
@@ -144,8 +153,14 @@ def _parse(source: Source) -> list[str]:
     parser = backend.trt.OnnxParser(network, log)
     if parser.parse_from_file(str(source.path)) if source.path else parser.parse(source.data):
         return []
-    found = [str(compat.parser_error(parser.get_error(i))) for i in range(parser.num_errors)]
-    return found or ["refused without a word"]
+    found = [compat.parser_error(parser.get_error(i)) for i in range(parser.num_errors)]
+    return [_in_words(error) for error in found] or ["refused without a word"]
+
+
+def _in_words(error: dict[str, Any]) -> str:
+    """A parser's error in a line: which node, its op, what."""
+    node = " ".join(filter(None, [str(error.get("op") or ""), str(error.get("name") or "")]))
+    return f"node {error['node']}{f' ({node})' if node else ''}: {error['desc']}"
 
 
 def _remarks(model: onnx.ModelProto, told: Told) -> list[str]:
@@ -239,22 +254,50 @@ def template(model: str | os.PathLike | bytes | onnx.ModelProto, path: str | os.
         )
     firsts = {str(t["shape"][0]) if t["shape"] else "" for t in told.inputs}
     rows = len(firsts) == 1 and not firsts & {""} and not next(iter(firsts)).isdigit()
+    proto = Source(model, None).proto
+    tries = [_whole_inputs(told.inputs, picture) for picture in PICTURES]
+    whole = next((arrays for arrays in tries if _runs(proto, arrays)), tries[0])
     random, arrays = np.random.default_rng(0), {}
-    for t in told.inputs:
-        sizes = [n if isinstance(n, int) else _size(str(n), axis) for axis, n in enumerate(t["shape"])]
-        shape = (ROWS, *sizes[1:]) if rows else (ROWS, *sizes)
-        dtype = np.dtype({"bfloat16": "float32"}.get(t["dtype"], t["dtype"]))
-        numbers = random.standard_normal(shape) if dtype.kind == "f" else np.zeros(shape)
-        arrays[t["name"]] = numbers.astype(dtype)
+    for name, array in whole.items():
+        shape = (ROWS, *array.shape[1:]) if rows else (ROWS, *array.shape)
+        numbers = random.standard_normal(shape) if array.dtype.kind == "f" else np.zeros(shape)
+        arrays[name] = numbers.astype(array.dtype)
     _write(target, arrays)
     return {name: array.shape for name, array in arrays.items()}
 
 
-def _size(name: str, axis: int) -> int:
+PICTURES = ((224, 224), (48, 320), (32, 320), (640, 640), (16, 512))  # height and width to try, in this order
+
+
+def _whole_inputs(inputs: list[dict[str, Any]], picture: tuple[int, int]) -> dict[str, np.ndarray]:
+    """One input each, of zeros."""
+    found = {}
+    for t in inputs:
+        rank = len(t["shape"])
+        sizes = [n if isinstance(n, int) else _size(str(n), axis, rank, picture) for axis, n in enumerate(t["shape"])]
+        found[t["name"]] = np.zeros(sizes, {"bfloat16": "float32"}.get(t["dtype"], t["dtype"]))
+    return found
+
+
+def _size(name: str, axis: int, rank: int, picture: tuple[int, int]) -> int:
+    """A sensible size of an open axis: by its name, by its place in a picture, else 8."""
+    if axis == 0 or "batch" in name.lower():
+        return 1
+    if rank == 4 and axis in (2, 3) and not re.search("past|cache|seq|len", name, re.I):
+        return picture[axis - 2]
     for pattern, size in SIZES:
         if re.search(pattern, name, re.I):
             return size
-    return 1 if axis == 0 or "batch" in name.lower() else 224 if name == "?" and axis in (2, 3) else 8
+    return 512 if rank == 2 else 8
+
+
+def _runs(model: onnx.ModelProto, arrays: dict[str, np.ndarray]) -> bool:
+    """Does onnxruntime run the model with inputs of these shapes?"""
+    try:
+        cpu_session(model, severity=4).run(None, arrays)
+    except Exception:  # whatever its reason: another size is tried
+        return False
+    return True
 
 
 def _write(target: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -237,7 +237,11 @@ def search(mine: Subject, limit: float | None = None, *, say: Callable[[str], An
             row.refused, done = problem.what, "refused"
         except Exception as problem:  # a library's own error in one precision is a row, never the end
             if name == "FP32":
-                raise
+                raise MeasureError(
+                    f"{mine.name} cannot be run in FP32 with this data, so there is nothing to compare with.",
+                    why=f"{type(problem).__name__}: {first_line(problem)}",
+                    cure="Do the sizes fit together? Try the same arrays with onnxruntime: it names the node.",
+                ) from problem
             reports.pop(name, None)
             row.refused, done = f"{type(problem).__name__}: {first_line(problem)}", "refused"
         else:

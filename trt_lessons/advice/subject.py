@@ -21,6 +21,7 @@ from .. import precision
 from ..engines.source import Source
 from ..errors import ModelFileError, ShapeError
 from ..files import sha256
+from ..precision.graphs import lift_constants
 
 Batch = dict[str, np.ndarray]
 Shape = tuple[Any, ...]  # of an int or a name for each axis
@@ -93,7 +94,7 @@ def inputs_of(model: onnx.ModelProto) -> dict[str, tuple[np.dtype, Shape]]:
 def typed(value: onnx.ValueInfoProto) -> tuple[np.dtype, Shape]:
     """(dtype, shape) of a graph's input or output."""
     kind = value.type.tensor_type
-    shape = tuple(d.dim_value if d.HasField("dim_value") else d.dim_param or "?" for d in kind.shape.dim)
+    shape = tuple(d.dim_value if d.dim_value > 0 else d.dim_param or "?" for d in kind.shape.dim)  # -1, 0: open too
     return onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type), shape
 
 
@@ -111,6 +112,8 @@ def read(
         raise ShapeError(f"A batch of {batch} rows cannot be made.", cure="Give a number of 1 or more.")
     source = Source(_digits_path() if model is None else model, None)
     proto = precision.read(source.path or source.data)
+    if model is not None:
+        lift_constants(proto)
     found = Subject(source.name, proto, source.sha256 or "", [])
     found.given = _checked(profiles or {}, inputs_of(proto))
     if data is not None:

@@ -23,6 +23,33 @@ _STABLE |= {"ConvTranspose", "Div", "Erf", "Exp", "Gemm", "GlobalAveragePool", "
 _STABLE |= {"Mul", "Pow", "Shape", "Sigmoid", "Softmax", "Sqrt", "Sub", "Tanh", "Where", "LeakyRelu", *QDQ}
 _STABLE |= {"Abs", "And", "Einsum", "Equal", "GatherElements", "Greater", "Less", "Max", "Min", "Mod", "Neg"}
 _STABLE |= {"Not", "Or", "Range", "Reciprocal", "Tile"}
+# ops that opset 22 gave BF16, and nothing else (ONNX's changelog of operators)
+_STABLE |= {
+    "Acos",
+    "Asin",
+    "Atan",
+    "Cos",
+    "Cosh",
+    "Elu",
+    "GRU",
+    "GlobalMaxPool",
+    "GridSample",
+    "HardSigmoid",
+    "HardSwish",
+}
+_STABLE |= {
+    "InstanceNormalization",
+    "LSTM",
+    "LpNormalization",
+    "Mish",
+    "RNN",
+    "Round",
+    "Selu",
+    "Sin",
+    "Sinh",
+    "Softplus",
+}
+_STABLE |= {"Softsign", "Tan", "ThresholdedRelu", "LogSoftmax", "Log", "Floor", "Ceil", "Sign", "PRelu", "Size", "Sum"}
 _REDUCTIONS = {"ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd"}
 
 
@@ -76,12 +103,12 @@ def drop_unused(graph: onnx.GraphProto) -> None:
     del graph.value_info[:]
 
 
-def cpu_session(model: onnx.ModelProto) -> Any:
-    """An onnxruntime session for it on the CPU, quiet below errors."""
+def cpu_session(model: onnx.ModelProto, severity: int = 3) -> Any:
+    """An onnxruntime session for it on the CPU, quiet below errors (3), or altogether (4: an answer is enough)."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = severity
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
@@ -100,18 +127,63 @@ def inner_values(model: onnx.ModelProto, names: list[str], inputs: dict[str, np.
 def raise_opset(model: onnx.ModelProto, opset: int) -> None:
     """Say opset `opset` in place, where every op means the same there; PrecisionError where one does not."""
     entry = next(item for item in model.opset_import if item.domain in ("", "ai.onnx"))
+    if entry.version < 17:
+        _converted(model, 17)
+        entry = next(item for item in model.opset_import if item.domain in ("", "ai.onnx"))
     if entry.version >= opset:
         return
     for node in model.graph.node:
         if node.op_type in _REDUCTIONS and entry.version < 18:
             _axes_to_input(model.graph, node)
-        elif node.op_type not in _STABLE | _REDUCTIONS:
+        elif node.op_type not in _STABLE | _REDUCTIONS and not _unchanged(node, entry.version, opset):
             raise PrecisionError(
                 f"This graph needs opset {opset}, and what {node.op_type} means there is not known here.",
                 cure=f"Export the model at opset {opset}, or use onnx.version_converter.",
             )
     entry.version = opset
     model.ir_version = max(model.ir_version, 9 if opset < 21 else 10)
+
+
+def _unchanged(node: onnx.NodeProto, old: int, new: int) -> bool:
+    """Is the op's definition of opset `old` the one of opset `new` too?"""
+    if node.domain not in ("", "ai.onnx"):
+        return True  # its own domain has its own version
+    try:
+        versions = {onnx.defs.get_schema(node.op_type, opset).since_version for opset in (old, new)}
+    except onnx.defs.SchemaError:
+        return False
+    return len(versions) == 1
+
+
+def _converted(model: onnx.ModelProto, opset: int) -> None:
+    """In place, an older model in the words of `opset`, by ONNX's converter; PrecisionError where it has none."""
+    from onnx import version_converter
+
+    try:
+        model.CopyFrom(version_converter.convert_version(model, opset))
+    except Exception as error:  # the converter's own errors have no common class
+        raise PrecisionError(
+            f"This graph cannot be brought to opset {opset}.",
+            why=str(error).splitlines()[0] if str(error) else type(error).__name__,
+            cure=f"Export the model again at opset {opset} or later.",
+        ) from error
+
+
+def lift_constants(model: onnx.ModelProto) -> None:
+    """In place, tensors of Constant nodes become weights: the same numbers, where every later step finds them."""
+    graph, nodes = model.graph, []
+    results = {value.name for value in graph.output}
+    for node in graph.node:
+        values = [a.t for a in node.attribute if a.name == "value"] if node.op_type == "Constant" else []
+        if values and node.output[0] not in results:
+            item = graph.initializer.add()
+            item.CopyFrom(values[0])
+            item.name = node.output[0]
+        else:
+            nodes.append(node)
+    kept = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del graph.node[:]
+    graph.node.extend(kept)
 
 
 def _axes_to_input(graph: onnx.GraphProto, node: onnx.NodeProto) -> None:
