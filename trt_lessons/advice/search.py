@@ -222,13 +222,14 @@ def search(mine: Subject, limit: float | None = None, *, say: Callable[[str], An
     if not limit >= 0:
         raise MeasureError(f"{limit} is no limit.", cure="Give a number of 0 or more: points or percent.")
     rows, reports, outputs = [], {}, {}
+    how = {"name": mine.name, "profiles": mine.profiles, "level": LEVEL, "progress": False}
     for name, make in variants(mine).items():
         row = Row(name)
         start = time.perf_counter()
         try:
             compat.check_precisions({name.lower()} & set(compat.PRECISIONS))  # before the work of converting
             asked, graph = make()
-            reports[name] = build(graph, precision=asked, profiles=mine.profiles, level=LEVEL, progress=False)
+            reports[name] = build(graph, precision=asked, **how)
             outputs[name] = answers(reports[name], mine.batches)
         except LessonError as problem:
             if name == "FP32":

@@ -109,6 +109,9 @@ def cpu_session(model: onnx.ModelProto, severity: int = 3) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = severity
+    ops = {node.op_type for node in model.graph.node}
+    if {"Cast", "MatMul", "Softmax"} <= ops:  # onnxruntime 1.31's highest level ends the process on some of these
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 

@@ -55,7 +55,7 @@ def session_options(level: int, model: onnx.ModelProto) -> ort.SessionOptions:
     """Options for a builder optimization level: 0 fuses least; FP8 graphs run at the basic level only.
 
     The highest level rearranges images for convolutions. Without one it gains nothing, and onnxruntime 1.31 ends
-    the process there on some transformers with casts.
+    the process there on transformers with casts, those that begin with a convolution as well.
     """
     options = ort.SessionOptions()
     options.log_severity_level = 4
@@ -65,9 +65,15 @@ def session_options(level: int, model: onnx.ModelProto) -> ort.SessionOptions:
     kinds += [v.type.tensor_type.elem_type for v in model.graph.value_info]
     if TensorProto.FLOAT8E4M3FN in kinds:
         options.graph_optimization_level = levels.ORT_ENABLE_BASIC
-    elif level > 0 and not any("Conv" in node.op_type for node in model.graph.node):
+    elif level > 0 and not _may_rearrange(model):
         options.graph_optimization_level = levels.ORT_ENABLE_EXTENDED
     return options
+
+
+def _may_rearrange(model: onnx.ModelProto) -> bool:
+    """Has it convolutions, and is it no transformer (MatMul and Softmax) with casts?"""
+    ops = {node.op_type for node in model.graph.node}
+    return any("Conv" in op for op in ops) and not {"Cast", "MatMul", "Softmax"} <= ops
 
 
 def session(data: bytes, options: ort.SessionOptions) -> ort.InferenceSession:
