@@ -143,6 +143,7 @@ def _inspect(args: argparse.Namespace) -> int:
         )
         return 0
     print(told)
+    print(f"  {inspect.nvidia_word(args.model)}")
     for name, shape in shapes.items():
         print(f"  {args.template}: {name} {list(shape)}")
     return 0

@@ -22,8 +22,9 @@ from .. import backend, compat
 from ..engines.source import Source
 from ..errors import CacheError, LessonError, ModelFileError
 from ..files import write_atomically
-from ..precision.graphs import cpu_session
+from ..precision.graphs import all_weights, cpu_session
 from ..records.words import number
+from . import nvidia
 
 NOT_TAKEN = {
     "string",
@@ -99,7 +100,7 @@ def look(model: str | os.PathLike | bytes | onnx.ModelProto) -> Told:
         inputs=[_about(value) for value in graph.input if value.name not in weights],
         outputs=[_about(value) for value in graph.output],
         ops=dict(Counter(_op(node) for node in _nodes(graph)).most_common()),
-        parameters=_parameters(graph),
+        parameters=sum(math.prod(item.dims) for item in all_weights(graph)),
         asked="TensorRT" if backend.is_gpu() else "the interpreter of TensorRT",
     )
     told.errors = _parse(source)
@@ -107,6 +108,16 @@ def look(model: str | os.PathLike | bytes | onnx.ModelProto) -> Told:
     told.remarks = _remarks(proto, told)
     told.next = _next(source, told)
     return told
+
+
+def nvidia_word(model: str | os.PathLike | bytes | onnx.ModelProto, timeout: float = 20.0) -> str:
+    """What NVIDIA's own parser says of the model, in a line; why it cannot be asked, where it is not there."""
+    there = nvidia.available()
+    if not there:
+        return f"NVIDIA's parser was not asked: {there}"
+    answer = nvidia.ask(model, cards=(), timeout=timeout)
+    words = "; ".join(_in_words(error | {"desc": error["words"]}) for error in answer.refused[:3])
+    return f"NVIDIA's parser (TensorRT-RTX {answer.version}): {answer.ended or ('parsed' if answer.parsed else words)}"
 
 
 def _about(value: onnx.ValueInfoProto) -> dict[str, Any]:
@@ -135,14 +146,6 @@ def _nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
             if attribute.type == attribute.GRAPH:
                 found += _nodes(attribute.g)
     return found
-
-
-def _parameters(graph: onnx.GraphProto) -> int:
-    """Numbers in initializers and in Constant nodes, those in bodies as well."""
-    constants = [
-        a.t for node in _nodes(graph) if node.op_type == "Constant" for a in node.attribute if a.name == "value"
-    ]
-    return sum(math.prod(item.dims) for item in (*graph.initializer, *constants))
 
 
 def _parse(source: Source) -> list[str]:
@@ -255,7 +258,7 @@ def template(model: str | os.PathLike | bytes | onnx.ModelProto, path: str | os.
     firsts = {str(t["shape"][0]) if t["shape"] else "" for t in told.inputs}
     rows = len(firsts) == 1 and not firsts & {""} and not next(iter(firsts)).isdigit()
     proto = Source(model, None).proto
-    tries = [_whole_inputs(told.inputs, picture) for picture in PICTURES]
+    tries = [_whole_inputs(told.inputs, picture, *other) for other in OTHERS for picture in PICTURES]
     whole = next((arrays for arrays in tries if _runs(proto, arrays)), tries[0])
     random, arrays = np.random.default_rng(0), {}
     for name, array in whole.items():
@@ -266,21 +269,25 @@ def template(model: str | os.PathLike | bytes | onnx.ModelProto, path: str | os.
     return {name: array.shape for name, array in arrays.items()}
 
 
+OTHERS = ((512, 8), (512, 1), (256, 1), (16, 1))  # the length of a row, any other open axis
 PICTURES = ((224, 224), (48, 320), (32, 320), (640, 640), (16, 512))  # height and width to try, in this order
 
 
-def _whole_inputs(inputs: list[dict[str, Any]], picture: tuple[int, int]) -> dict[str, np.ndarray]:
+def _whole_inputs(
+    inputs: list[dict[str, Any]], picture: tuple[int, int], row: int, other: int
+) -> dict[str, np.ndarray]:
     """One input each, of zeros."""
     found = {}
     for t in inputs:
         rank = len(t["shape"])
         sizes = [n if isinstance(n, int) else _size(str(n), axis, rank, picture) for axis, n in enumerate(t["shape"])]
+        sizes = [n or (row if rank == 2 else other) for n in sizes]
         found[t["name"]] = np.zeros(sizes, {"bfloat16": "float32"}.get(t["dtype"], t["dtype"]))
     return found
 
 
 def _size(name: str, axis: int, rank: int, picture: tuple[int, int]) -> int:
-    """A sensible size of an open axis: by its name, by its place in a picture, else 8."""
+    """A sensible size of an open axis: by its name, by its place in a picture; 0 where nothing tells."""
     if axis == 0 or "batch" in name.lower():
         return 1
     if rank == 4 and axis in (2, 3) and not re.search("past|cache|seq|len", name, re.I):
@@ -288,7 +295,7 @@ def _size(name: str, axis: int, rank: int, picture: tuple[int, int]) -> int:
     for pattern, size in SIZES:
         if re.search(pattern, name, re.I):
             return size
-    return 512 if rank == 2 else 8
+    return 0
 
 
 def _runs(model: onnx.ModelProto, arrays: dict[str, np.ndarray]) -> bool:

@@ -147,8 +147,9 @@ def int8(base: onnx.ModelProto, batches: list[Batch]) -> tuple[str, onnx.ModelPr
 
 def weight_bytes(model: onnx.ModelProto) -> int:
     """Bytes of the weights as an engine keeps them: one a number behind a QuantizeLinear, else as typed."""
+    weights = precision.graphs.all_weights(model.graph)
     narrow = {node.input[0] for node in model.graph.node if node.op_type == "QuantizeLinear"}
-    sizes = ((onnx.helper.tensor_dtype_to_np_dtype(t.data_type).itemsize, t) for t in model.graph.initializer)
+    sizes = ((onnx.helper.tensor_dtype_to_np_dtype(t.data_type).itemsize, t) for t in weights)
     return int(sum(np.prod(t.dims, dtype=np.int64) * (1 if t.name in narrow else size) for size, t in sizes))
 
 

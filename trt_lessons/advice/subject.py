@@ -111,7 +111,7 @@ def read(
     if batch is not None and batch < 1:
         raise ShapeError(f"A batch of {batch} rows cannot be made.", cure="Give a number of 1 or more.")
     source = Source(_digits_path() if model is None else model, None)
-    proto = precision.read(source.path or source.data)
+    proto = onnx.load(source.path) if source.path else precision.read(source.data)
     if model is not None:
         lift_constants(proto)
     found = Subject(source.name, proto, source.sha256 or "", [])
@@ -258,7 +258,7 @@ def _fill(mine: Subject, arrays: Batch, rows: int) -> str:
     parts = _cut({name: array[split:end] for name, array in arrays.items()}, step or rows)
     before = _cut({name: arrays[name][:split] for name in inputs}, step or min(rows, 64))
     if whole:
-        parts, before = ([{n: a[0] for n, a in part.items()} for part in side] for side in (parts, before))
+        parts, before = ([{n: np.asarray(a[0]) for n, a in part.items()} for part in side] for side in (parts, before))
     mine.labels = [part.pop("labels") for part in parts] if "labels" in arrays else None
     mine.batches, mine.calibration = parts, before
     return f"{end - split} rows; calibration with {split} others,"

@@ -24,32 +24,12 @@ _STABLE |= {"Mul", "Pow", "Shape", "Sigmoid", "Softmax", "Sqrt", "Sub", "Tanh", 
 _STABLE |= {"Abs", "And", "Einsum", "Equal", "GatherElements", "Greater", "Less", "Max", "Min", "Mod", "Neg"}
 _STABLE |= {"Not", "Or", "Range", "Reciprocal", "Tile"}
 # ops that opset 22 gave BF16, and nothing else (ONNX's changelog of operators)
-_STABLE |= {
-    "Acos",
-    "Asin",
-    "Atan",
-    "Cos",
-    "Cosh",
-    "Elu",
-    "GRU",
-    "GlobalMaxPool",
-    "GridSample",
-    "HardSigmoid",
-    "HardSwish",
-}
-_STABLE |= {
-    "InstanceNormalization",
-    "LSTM",
-    "LpNormalization",
-    "Mish",
-    "RNN",
-    "Round",
-    "Selu",
-    "Sin",
-    "Sinh",
-    "Softplus",
-}
-_STABLE |= {"Softsign", "Tan", "ThresholdedRelu", "LogSoftmax", "Log", "Floor", "Ceil", "Sign", "PRelu", "Size", "Sum"}
+_STABLE |= {"Acos", "Asin", "Atan", "Cos", "Cosh", "Elu", "GRU", "GlobalMaxPool", "GridSample", "HardSigmoid"}
+_STABLE |= {"HardSwish", "InstanceNormalization", "LSTM", "LpNormalization", "Mish", "RNN", "Round", "Selu", "Sin"}
+_STABLE |= {"Sinh", "Softplus", "Softsign", "Tan", "ThresholdedRelu"}
+# ops whose later editions only add types, or attributes whose defaults are the old meaning
+_STABLE |= {"Ceil", "Floor", "Log", "LogSoftmax", "Pad", "PRelu", "Resize", "ScatterElements", "ScatterND", "Sign"}
+_STABLE |= {"Size", "Sum"}
 _REDUCTIONS = {"ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd"}
 
 
@@ -75,6 +55,18 @@ def types_of(model: onnx.ModelProto) -> dict[str, int]:
     values = (*graph.input, *graph.value_info, *graph.output)
     types = {value.name: value.type.tensor_type.elem_type for value in values}
     return {**types, **{item.name: item.data_type for item in graph.initializer}}
+
+
+def all_weights(graph: onnx.GraphProto) -> list[TensorProto]:
+    """Initializers and the tensors of Constant nodes, those in the bodies of If, Loop and Scan as well."""
+    found = list(graph.initializer)
+    for node in graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "Constant" and attribute.name == "value":
+                found.append(attribute.t)
+            elif attribute.type == attribute.GRAPH:
+                found += all_weights(attribute.g)
+    return found
 
 
 def weights_of(model: onnx.ModelProto) -> dict[str, TensorProto]:
