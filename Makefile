@@ -1,15 +1,22 @@
 # make lab    the workbook in JupyterLab (the first time it builds .venv)
 # make test   every test that needs no GPU
+# make site   all lessons, glossary, API and gallery as pages, in site/
 # Settings: PYTHON (the interpreter to start from), VENV, UV_FIND_LINKS or PIP_FIND_LINKS (a folder of wheels),
 #   TORCH_BACKEND (cpu, cu129, ...; empty: torch from the package index as it is), JOBS (test processes),
+<<<<<<< HEAD
 #   GPU (auto, yes, no: the TensorRT packages as well), RTX (no: without NVIDIA's TensorRT-RTX),
 #   LAB_ARGS (more arguments for JupyterLab).
+=======
+#   GPU (auto, yes, no: the TensorRT packages as well), LAB_ARGS (more arguments for JupyterLab),
+#   REPOSITORY (OWNER/NAME on GitHub: the site gets buttons for Colab and Binder).
+>>>>>>> 6613768 (make site: all lessons with folded predictions, glossary in two languages, cheat sheet, API from the docstrings; clicked through in a browser)
 PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 2
 GPU ?= auto
 RTX ?= auto
 LAB_ARGS ?=
+REPOSITORY ?=
 PY = $(VENV)/bin/python
 BUILD = $(PYTHON) tools/environment.py --venv $(VENV) --extra dev $(RTX_$(RTX))
 RTX_auto = --optional nvidia
@@ -18,13 +25,16 @@ RTX_yes = --extra nvidia
 PYTEST = $(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -q
 NBVAL = --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/notebooks/sanitize.cfg
 
-.PHONY: help lab test env clean
+.PHONY: help lab test env site clean
 
 help:
 	@sed -n '1,6s/^# //p' Makefile
 
 env:
-	@$(BUILD) --extra classroom
+<<<<<<< HEAD
+	@$(BUILD) --extra classroom --extra site
+=======
+>>>>>>> 6613768 (make site: all lessons with folded predictions, glossary in two languages, cheat sheet, API from the docstrings; clicked through in a browser)
 
 lab:
 	@$(BUILD) --gpu $(GPU)
@@ -34,6 +44,10 @@ test: env
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check --quiet .
 	TRT_LESSONS_BACKEND=interpreter $(PYTEST) $(NBVAL) tests notebooks
+
+site:
+	@$(BUILD) --extra site
+	@$(PY) tools/make_site.py --repository "$(REPOSITORY)"
 
 clean:
 	rm -rf $(VENV) $(VENV).old $(VENV).lock .pytest_cache .ruff_cache .hypothesis

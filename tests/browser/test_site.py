@@ -1,0 +1,218 @@
+"""The site: made in time, whole, on its own, and clicked through in a browser."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("myst_nb", reason="Sphinx and MyST-NB are not installed (extra `site`)")
+ROOT = Path(__file__).resolve().parents[2]
+NEEDED = ["docs", "notebooks", "tools", "trt_lessons", "data"]
+
+
+def make(output: Path, root: Path = ROOT, *more: str) -> subprocess.CompletedProcess:
+    """Run the maker of the site."""
+    command = [sys.executable, root / "tools" / "make_site.py", "--output", output, *more]
+    return subprocess.run(command, capture_output=True, text=True, timeout=400)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, in a folder with spaces, made within three minutes."""
+    folder = tmp_path_factory.mktemp("a site") / "made here"
+    start = time.monotonic()
+    done = make(folder, ROOT, "--repository", "owner/name")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert time.monotonic() - start < 180
+    return folder
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A small copy of the repository: one lesson, to be spoiled."""
+    root = tmp_path / "a copy"
+    for name in NEEDED:
+        skip = shutil.ignore_patterns("__pycache__", "0[1-7]*", "zh-CN", "recordings")
+        shutil.copytree(ROOT / name, root / name, ignore=skip)
+    return root
+
+
+def click(browser: Any, css: str) -> None:
+    """Click the first element that fits, by script where something lies above it."""
+    found = browser.find_element("css selector", css)
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", found)
+    found.click()
+
+
+def wait(what: Any, seconds: float = 20) -> Any:
+    """What `what()` gives as soon as it is true."""
+    end = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)
+    return found
+
+
+def test_every_lesson_and_every_name_has_a_page(site: Path) -> None:
+    import trt_lessons as tl
+
+    for path in (ROOT / "notebooks").glob("[0-9]*.ipynb"):
+        html = (site / "notebooks" / f"{path.stem}.html").read_text("utf-8")
+        pictures = [o for c in json.loads(path.read_text("utf-8"))["cells"] for o in c.get("outputs", [])]
+        assert html.count("<img") >= sum("image/png" in o.get("data", {}) for o in pictures), path.stem
+    for name in tl.__all__:
+        assert name.startswith("_") or (site / "api" / f"{name}.html").exists(), name
+
+
+def test_no_page_needs_another_host(site: Path) -> None:
+    needs = re.compile(r"<(?:script|img|link|iframe|source)\b[^>]*?(?:src|href)=\"((?:https?:)?//[^\"]+)\"")
+    for path in [*site.rglob("*.html"), *site.rglob("*.css")]:
+        text = path.read_text("utf-8")
+        assert not needs.findall(text), path.name
+        assert not re.search(r"(?:@import\s+|url\()[\"']?(?:https?:)?//", text), path.name
+
+
+def test_every_link_inside_leads_somewhere(site: Path) -> None:
+    seen = 0
+    for path in site.rglob("*.html"):
+        for target in re.findall(r'<a\b[^>]*\bhref="([^"]+)"', path.read_text("utf-8")):
+            file, _, anchor = target.partition("#")
+            if re.match(r"[a-z]+:", file):
+                continue
+            to = (path.parent / file) if file else path
+            assert to.exists(), f"{path.name}: {target}"
+            if anchor and to.suffix == ".html":
+                assert f'id="{anchor}"' in to.read_text("utf-8"), f"{path.name}: {target}"
+            seen += 1
+    assert seen > 1000
+
+
+def test_search_finds_a_term_and_its_glossary_entry(site: Path, browser: Any, serve: Any) -> None:
+    browser.get(f"{serve(site)}/search.html?q=timing+cache")
+    links = wait(lambda: browser.find_elements("css selector", "#search-results li a"))
+    assert any("glossary.html#term-timing-cache" in link.get_attribute("href") for link in links)
+    next(link for link in links if "term-timing-cache" in link.get_attribute("href")).click()
+    assert "计时缓存" in browser.find_element("css selector", "#term-timing-cache + dd").text
+
+
+def test_a_term_in_a_lesson_leads_to_the_glossary(site: Path, browser: Any, serve: Any) -> None:
+    browser.get(f"{serve(site)}/notebooks/02_inference_flow.html")
+    click(browser, 'article a[href*="glossary.html#term-"]')
+    wait(lambda: "docs/glossary.html#term-" in browser.current_url)
+    assert browser.find_element("id", browser.current_url.partition("#")[2]).tag_name == "dt"
+
+
+def test_an_api_page_has_arguments_shapes_and_units(site: Path, browser: Any, serve: Any) -> None:
+    browser.get(f"{serve(site)}/index.html")
+    click(browser, 'article a[href="api/index.html"]')
+    click(browser, 'article a[href="measure.html"]')
+    text = browser.find_element("css selector", "article").text
+    assert "tl.measure(" in text and " ms" in text and "session" in text
+    browser.get(f"{serve(site)}/api/Session.html")
+    assert "shape" in browser.find_element("css selector", "article").text
+
+
+def test_a_prediction_is_folded_and_opens(site: Path, browser: Any, serve: Any) -> None:
+    browser.get(f"{serve(site)}/notebooks/02_inference_flow.html")
+    folded = browser.find_element("css selector", "details.hide")
+    answer = folded.find_element("css selector", ".cell_output, .output")
+    assert not answer.is_displayed()
+    click(browser, "details.hide > summary")
+    wait(answer.is_displayed, 5)
+    click(browser, "details.hide > summary")
+    assert not answer.is_displayed()
+
+
+def test_a_phones_width(site: Path, browser: Any, serve: Any) -> None:
+    size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        pages = ["index", "docs/glossary", "docs/cheatsheet", "docs/gallery", "api/measure"]
+        for page in [*pages, *(f"notebooks/{p.stem}" for p in (ROOT / "notebooks").glob("[0-9]*.ipynb"))]:
+            browser.get(f"{serve(site)}/{page}.html")
+            width = browser.execute_script("return document.documentElement.scrollWidth")
+            assert width <= 390, f"{page} is {width} wide"
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_the_cheat_sheet_prints_on_one_page(site: Path, browser: Any, serve: Any) -> None:
+    import base64
+
+    browser.get(f"{serve(site)}/docs/cheatsheet.html")
+    options = {"paperWidth": 8.27, "paperHeight": 11.69, "scale": 0.8, "printBackground": False}
+    pdf = base64.b64decode(browser.execute_cdp_cmd("Page.printToPDF", options)["data"])
+    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == 1
+
+
+def test_the_browser_asked_nobody_else(browser: Any) -> None:
+    sent = [json.loads(line["message"])["message"] for line in browser.get_log("performance")]
+    asked = [m["params"]["request"]["url"] for m in sent if m["method"] == "Network.requestWillBeSent"]
+    assert len(asked) > 20
+    assert all(re.match(r"http://127\.0\.0\.1:|data:|blob:|chrome", url) for url in asked)
+
+
+def test_buttons_only_where_the_repository_is_known(site: Path, copy: Path, tmp_path: Path) -> None:
+    text = (site / "notebooks" / "00_start_here.html").read_text("utf-8")
+    assert (
+        "github/owner/name/blob/main/notebooks/00_start_here.ipynb" in text and "mybinder.org/v2/gh/owner/name" in text
+    )
+
+
+def test_a_lesson_that_fails_is_named_and_the_old_site_stays(copy: Path, tmp_path: Path) -> None:
+    lesson = copy / "notebooks" / "00_start_here.ipynb"
+    content = json.loads(lesson.read_text("utf-8"))
+    cell = next(c for c in content["cells"] if c["cell_type"] == "code")
+    cell["outputs"] = [{"output_type": "error", "ename": "ValueError", "evalue": "no", "traceback": []}]
+    lesson.write_text(json.dumps(content), "utf-8")
+    old = tmp_path / "old"
+    old.mkdir()
+    (old / "objects.inv").write_text("old")
+    done = make(old, copy)
+    assert done.returncode and "00_start_here" in done.stderr and cell["id"] in done.stderr
+    assert (old / "objects.inv").read_text() == "old"
+    lesson.write_text("{", "utf-8")
+    assert "00_start_here cannot be shown" in make(old, copy).stderr
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    done = make(tmp_path)
+    assert done.returncode and "is not a site" in done.stderr and (tmp_path / "mine.txt").exists()
+
+
+def test_two_at_once_wait_for_each_other(tmp_path: Path) -> None:
+    command = [sys.executable, ROOT / "tools" / "make_site.py", "--output", tmp_path / "two at once"]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(2)]
+    for process in both:
+        said, _ = process.communicate(timeout=400)
+        assert process.returncode == 0, said
+    assert (tmp_path / "two at once" / "index.html").exists()
+    assert not list(tmp_path.glob(".site-*"))
+
+
+def test_the_glossary_is_complete_and_each_term_once() -> None:
+    sys.path.insert(0, str(ROOT / "tools"))
+    import site_lessons
+
+    terms = site_lessons.read_glossary(ROOT / "docs" / "glossary.csv")
+    forms = [form.lower() for t in terms for form in {t.english.lower(), *t.also}]
+    assert len(terms) > 90 and len(forms) == len(set(forms))
+    assert [t.english.lower() for t in terms] == sorted(t.english.lower() for t in terms)
+
+
+def test_a_row_that_is_not_complete_is_named(tmp_path: Path) -> None:
+    sys.path.insert(0, str(ROOT / "tools"))
+    import site_lessons
+
+    (tmp_path / "glossary.csv").write_text("English,also,Chinese,meaning\nplan,,,An engine as bytes.\n", "utf-8")
+    with pytest.raises(ValueError, match="row 2"):
+        site_lessons.read_glossary(tmp_path / "glossary.csv")

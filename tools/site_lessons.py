@@ -1,0 +1,139 @@
+"""The site's lessons and glossary: predictions folded, terms linked, figures with their alt texts."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Term:
+    """A row of the glossary: the term, other forms of it, its Chinese word, what it means."""
+
+    english: str
+    also: tuple[str, ...]
+    chinese: str
+    meaning: str
+
+
+def read_glossary(path: Path) -> list[Term]:
+    """The terms of glossary.csv, in its order. Raises ValueError naming a row that is not complete."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for number, row in enumerate(rows, start=2):
+        if not (row["English"] and row["Chinese"] and row["meaning"]):
+            raise ValueError(f"{path.name}, row {number}: a term, its Chinese word and its meaning are needed")
+    return [Term(r["English"], tuple(filter(None, r["also"].split(";"))), r["Chinese"], r["meaning"]) for r in rows]
+
+
+def glossary_page(terms: list[Term]) -> str:
+    """The page: each term with both words and its meaning, then the two words alone as a table."""
+    lines = ["# Glossary", "", "Every term of the lessons, in English and Chinese.", "", "``````{glossary}"]
+    for term in terms:
+        lines += [term.english, f"  **{term.chinese}**. {term.meaning}", ""]
+    lines += ["``````", "", "## The two languages beside each other", "", "| English | 中文 |", "| --- | --- |"]
+    lines += [f"| {{term}}`{t.english}` | {t.chinese} |" for t in terms]
+    return "\n".join(lines) + "\n"
+
+
+def page(notebook: dict, terms: list[Term], name: str, repository: str) -> dict:
+    """A notebook as the site shows it. Raises ValueError where a cell holds an error in place of an output."""
+    notebook = copy.deepcopy(notebook)
+    cells = notebook["cells"]
+    for cell in cells:
+        cell["source"] = cell["source"] if isinstance(cell["source"], str) else "".join(cell["source"])
+        if any(o["output_type"] == "error" for o in cell.get("outputs", [])):
+            raise ValueError(f"cell {cell['id']} failed when the lesson was run")
+        if cell["cell_type"] == "code":
+            describe_picture(cell)
+    lower_headings(cells)
+    fold_answers(cells)
+    link_terms(cells, terms)
+    if repository:
+        cells.insert(
+            1, {"cell_type": "markdown", "id": "site-buttons", "metadata": {}, "source": buttons(name, repository)}
+        )
+    return notebook
+
+
+def describe_picture(cell: dict[str, Any]) -> None:
+    """Hand a figure's alt text to MyST-NB, which reads it from the cell."""
+    for output in cell["outputs"]:
+        about = output.get("metadata", {}).get("image/png", {})
+        if about.get("alt"):
+            cell["metadata"]["mystnb"] = {"image": {"alt": about["alt"]}}
+
+
+def lower_headings(cells: list[dict]) -> None:
+    """A page has one title: where a lesson has parts of the first level, all but the title go down one."""
+    rest = [c for c in cells[1:] if c["cell_type"] == "markdown"]
+    if any(re.search(r"^# ", c["source"], re.M) for c in rest):
+        for cell in rest:
+            cell["source"] = re.sub(r"^(#+ )", r"#\1", cell["source"], flags=re.M)
+
+
+def fold_answers(cells: list[dict]) -> None:
+    """After a prediction, fold the next output and the paragraph that says what happened."""
+    asked = told = False
+    for cell in cells:
+        if cell["cell_type"] == "markdown":
+            if told:
+                cell["source"] = fold_paragraph(cell["source"])
+            asked, told = "**Predict" in cell["source"], False
+        elif asked and cell.get("outputs"):
+            cell["metadata"].setdefault("tags", []).append("hide-output")
+            told = True
+
+
+def fold_paragraph(text: str) -> str:
+    """The paragraph "What happened" as details; other text as it is."""
+    found = re.search(r"^\*\*What happened\.?\*\*\s*(.*?)(?=\n\n|\Z)", text, re.M | re.S)
+    if not found:
+        return text
+    folded = f'<details class="happened"><summary>What happened</summary>\n\n{found[1]}\n\n</details>\n'
+    return text[: found.start()] + folded + text[found.end() :]
+
+
+def link_terms(cells: list[dict], terms: list[Term]) -> None:
+    """The first time that a lesson uses a term, it leads to the glossary."""
+    forms = {form.lower(): term.english for term in terms for form in (term.english, *term.also)}
+    words = "|".join(sorted(map(re.escape, forms), key=len, reverse=True))
+    pattern = re.compile(rf"(?<![\w/`.\-\[]){'(' + words + ')'}(?![\w`/\]])", re.I)
+    seen: set[str] = set()
+
+    def link(found: re.Match) -> str:
+        english = forms[found[0].lower()]
+        if english in seen:
+            return found[0]
+        seen.add(english)
+        return f"{{term}}`{found[0]} <{english}>`"
+
+    for cell in cells:
+        if cell["cell_type"] == "markdown":
+            cell["source"] = in_prose(cell["source"], lambda text: pattern.sub(link, text))
+
+
+# code, links, HTML, headings and tables stay as they are
+NOT_PROSE = re.compile(
+    r"(?s:```.*?```)|`[^`]*`|\[[^\]\n]*\]\([^)\n]*\)|<details>.*?</summary>|<[^>\n]+>|^ {0,3}[#|].*$|^ {4}.*$", re.M
+)
+
+
+def in_prose(text: str, change: Any) -> str:
+    """Change the prose of a Markdown text, and leave code, links, HTML, headings and tables alone."""
+    parts, end = [], 0
+    for found in NOT_PROSE.finditer(text):
+        parts += [change(text[end : found.start()]), found[0]]
+        end = found.end()
+    return "".join([*parts, change(text[end:])])
+
+
+def buttons(name: str, repository: str) -> str:
+    """Links to this lesson on Colab and Binder."""
+    colab = f"https://colab.research.google.com/github/{repository}/blob/main/notebooks/{name}"
+    binder = f"https://mybinder.org/v2/gh/{repository}/main?labpath=notebooks/{name}"
+    return f"[Colab]({colab}) · [Binder]({binder}) · [what they need](../docs/elsewhere.md)"
