@@ -12,10 +12,21 @@ from onnx import TensorProto, helper
 
 from ..device import physical_memory
 from . import enums as E
-from .callbacks import INTERNAL, SERIALIZATION, USAGE, Flags, IHostMemory, ILogger, IProgressMonitor, Reporter
+from .callbacks import (
+    INTERNAL,
+    SERIALIZATION,
+    USAGE,
+    Flags,
+    IHostMemory,
+    ILogger,
+    IProgressMonitor,
+    Reporter,
+    swallowed,
+)
 from .lowering.limits import beyond
 from .lowering.rounding import round_halves
 from .lowering.shapes import NetworkError
+from .manners import Bound, option
 from .network import INetworkDefinition
 from .running import plan as P
 from .types import TO_ONNX, Dims, volume
@@ -23,7 +34,7 @@ from .types import TO_ONNX, Dims, volume
 _PHASES = ("checking the network", "writing the graph", "fusing layers", "packing the plan")
 
 
-class IOptimizationProfile:
+class IOptimizationProfile(Bound):
     """For each dynamic input the smallest, the most frequent and the largest shape."""
 
     def __init__(self, logger: ILogger) -> None:
@@ -61,7 +72,7 @@ class IOptimizationProfile:
         return all(None not in row and 0 <= row[0] <= row[1] <= row[2] for row in rows)
 
 
-class ITimingCache:
+class ITimingCache(Bound):
     """What a builder remembers between builds. The interpreter times nothing: it notes which layers it has seen."""
 
     _MAGIC = b"TRTL-TIMING"
@@ -72,7 +83,7 @@ class ITimingCache:
 
     def serialize(self) -> IHostMemory:
         """The cache as bytes."""
-        return IHostMemory(self._MAGIC + json.dumps(sorted(self._seen)).encode())
+        return IHostMemory._of(self._MAGIC + json.dumps(sorted(self._seen)).encode())
 
     def combine(self, input_cache: ITimingCache, ignore_mismatch: bool) -> bool:
         """Take another cache's entries in."""
@@ -88,6 +99,12 @@ class ITimingCache:
 class IBuilderConfig(Flags, Reporter):
     """Options of a build. Those that steer a GPU are kept and shown, but change nothing here."""
 
+    builder_optimization_level = option(int, lambda level: level >= 0, "level >= 0", most=5)
+    profiling_verbosity = option(E.ProfilingVerbosity)
+    hardware_compatibility_level = option(E.HardwareCompatibilityLevel)
+    max_aux_streams = option(int)
+    progress_monitor = option(IProgressMonitor | None)
+
     def __init__(self, logger: ILogger) -> None:
         super().__init__(logger)
         self.reset()
@@ -99,11 +116,11 @@ class IBuilderConfig(Flags, Reporter):
         self.profiling_verbosity = E.ProfilingVerbosity.LAYER_NAMES_ONLY
         self.hardware_compatibility_level = E.HardwareCompatibilityLevel.NONE
         self.max_aux_streams = -1
-        self.progress_monitor: IProgressMonitor | None = None
+        self.progress_monitor = None
         self._pools: dict[E.MemoryPoolType, int] = {}
         self._profiles: list[IOptimizationProfile] = []
         self._timing_cache: ITimingCache | None = None
-        self._tactics = sum(1 << int(s) for s in E.TacticSource)
+        self._tactics = sum(1 << int(s) for s in E.TacticSource.__members__.values())
 
     num_optimization_profiles = property(lambda self: len(self._profiles))
 
@@ -194,7 +211,7 @@ class Builder(Reporter):
             told = f"the interpreter cannot run this network (TensorRT may): {error}"
             return self._fail(INTERNAL, "IBuilder::buildSerializedNetwork", told)
         self._say(E.Severity.INFO, f"the interpreter packed a plan of {len(plan)} bytes; {P.ENGINE} will compute it")
-        return IHostMemory(plan)
+        return IHostMemory._of(plan)
 
     def _problem(self, network: INetworkDefinition, config: IBuilderConfig) -> tuple[str, str, str] | None:
         """What stands against building: kind of error, where, and the words; None when nothing does."""
@@ -234,14 +251,14 @@ class Builder(Reporter):
             return self._steps(network, config, lambda i: None)
 
         def step(i: int) -> None:
-            if not monitor.step_complete(phase, i):
+            if not swallowed("step_complete", monitor.step_complete, phase, i):
                 raise _Stopped
 
-        monitor.phase_start(phase, None, len(_PHASES))
+        swallowed("phase_start", monitor.phase_start, phase, None, len(_PHASES))
         try:
             return self._steps(network, config, step)
         finally:
-            monitor.phase_finish(phase)
+            swallowed("phase_finish", monitor.phase_finish, phase)
 
     def _steps(self, network: INetworkDefinition, config: IBuilderConfig, step: Callable[[int], None]) -> bytes:
         step(0)
@@ -279,7 +296,8 @@ def _facts(network: INetworkDefinition, config: IBuilderConfig) -> dict:
     return {
         "level": config.builder_optimization_level, "verbosity": config.profiling_verbosity.name, "io": io,
         "compatibility": config.hardware_compatibility_level.name,
-        "flags": [f.name for f in E.BuilderFlag if config.get_flag(f)], "profiles": profiles or [{}],
+        "flags": [name for name, flag in E.BuilderFlag.__members__.items() if config.get_flag(flag)],
+        "profiles": profiles or [{}],
         "values": values or [{}],
         "name": network.name, "weights": _weight_names(network), "tactics": config._tactics,
     }  # fmt: skip

@@ -4,28 +4,52 @@ from __future__ import annotations
 
 import enum
 import sys
+from collections.abc import Callable
+from typing import NoReturn
 
 from .enums import ErrorCodeTRT, Severity
+from .manners import Opened, refused
 from .types import DataType
 
 __all__ = ["IErrorRecorder", "IHostMemory", "ILogger", "IOutputAllocator", "IProfiler", "IProgressMonitor"]
 __all__ += ["Logger", "Profiler"]
 
 
-class ILogger:
+class _Virtual(type):
+    """A class to derive from: a derived one that forgets the base's `__init__` is refused."""
+
+    def __call__(cls, *args: object, **kwargs: object) -> object:
+        made = super().__call__(*args, **kwargs)
+        if "_begun" not in made.__dict__:
+            base = next(b for b in cls.__mro__ if b.__module__ == __name__)
+            raise TypeError(f"{base.__name__}.__init__() must be called when overriding __init__")
+        return made
+
+
+class _Derived(metaclass=_Virtual):
+    _bound = True
+
+    def __init__(self) -> None:
+        self._begun = True
+
+
+class ILogger(_Derived):
     """Derive from it and define `log(severity, msg)`."""
 
     Severity = Severity
-    INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = Severity
+    INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = Severity.__members__.values()
 
     def log(self, severity: Severity, msg: str) -> None:
-        raise NotImplementedError("a logger defines log(self, severity, msg)")
+        print('Tried to call pure virtual function "ILogger::log"', file=sys.stderr)
 
 
 class Logger(ILogger):
     """Writes lines of `min_severity` or worse to standard error."""
 
     def __init__(self, min_severity: Severity = Severity.WARNING) -> None:
+        super().__init__()
+        if not isinstance(min_severity, Severity):
+            raise refused("Logger", "constructor")
         self.min_severity = min_severity
 
     def log(self, severity: Severity, msg: str) -> None:
@@ -33,7 +57,7 @@ class Logger(ILogger):
             print(f"[interpreter] [{severity.name[0]}] {msg}", file=sys.stderr)
 
 
-class IErrorRecorder:
+class IErrorRecorder(_Derived):
     """Derive from it to collect errors as they are reported."""
 
     def _undefined(self, *args: object) -> object:
@@ -42,7 +66,7 @@ class IErrorRecorder:
     num_errors = get_error_code = get_error_desc = has_overflowed = clear = report_error = _undefined
 
 
-class IProfiler:
+class IProfiler(_Derived):
     """Derive from it and define `report_layer_time(layer_name, ms)`."""
 
     def report_layer_time(self, layer_name: str, ms: float) -> None:
@@ -56,7 +80,7 @@ class Profiler(IProfiler):
         print(f"{layer_name}: {ms:.4f}ms")
 
 
-class IOutputAllocator:
+class IOutputAllocator(_Derived):
     """Derive from it for outputs whose shape is known only after the run."""
 
     def reallocate_output(self, tensor_name: str, memory: int, size: int, alignment: int) -> int:
@@ -66,7 +90,7 @@ class IOutputAllocator:
         raise NotImplementedError("an output allocator defines notify_shape")
 
 
-class IProgressMonitor:
+class IProgressMonitor(_Derived):
     """Derive from it to watch a build; `step_complete` returns False to stop it."""
 
     def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
@@ -79,11 +103,40 @@ class IProgressMonitor:
         raise NotImplementedError("a progress monitor defines phase_finish")
 
 
-class IHostMemory(bytes):
-    """Bytes that TensorRT owns: `bytes(x)`, `memoryview(x)` and `file.write(x)` work on it."""
+class IHostMemory(bytearray):
+    """Bytes that TensorRT owns: `bytes(x)`, `memoryview(x)`, `x.nbytes` and `file.write(x)`; no length, no slices."""
 
-    nbytes = property(len)
+    def __init__(self) -> None:
+        raise TypeError("IHostMemory: No constructor defined!")
+
+    @classmethod
+    def _of(cls, data: bytes) -> IHostMemory:
+        memory = cls.__new__(cls)
+        bytearray.__init__(memory, data)
+        return memory
+
+    nbytes = property(lambda self: memoryview(self).nbytes)
     dtype = property(lambda self: DataType.INT8)
+
+    def __getattribute__(self, name: str) -> object:
+        if name[0] != "_" and name not in ("nbytes", "dtype"):
+            raise AttributeError(f"'IHostMemory' object has no attribute '{name}'")
+        return object.__getattribute__(self, name)
+
+    def _none(self, *args: object) -> NoReturn:
+        raise TypeError("'IHostMemory' object has no len() and no elements: use bytes(plan) or plan.nbytes")
+
+    __len__ = __iter__ = __getitem__ = __setitem__ = __contains__ = __add__ = _none
+    __eq__, __hash__, __repr__ = object.__eq__, object.__hash__, object.__repr__
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __enter__(self) -> IHostMemory:
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        pass
 
 
 USAGE = "Error Code 3: API Usage Error"
@@ -92,7 +145,21 @@ SERIALIZATION = "Error Code 1: Serialization"
 _CODES = {USAGE: ErrorCodeTRT.INVALID_ARGUMENT, INTERNAL: ErrorCodeTRT.INTERNAL_ERROR}
 
 
-class Reporter:
+def say(logger: ILogger, severity: Severity, text: str) -> None:
+    """One line to a logger; what a logger raises is told and goes no further, as in TensorRT."""
+    swallowed("log", logger.log, severity, text)
+
+
+def swallowed(name: str, call: Callable, *args: object) -> object:
+    """Call what a learner wrote; an exception is told on standard error and ends there. None then."""
+    try:
+        return call(*args)
+    except Exception as problem:
+        print(f"[ERROR] Exception caught in {name}(): {problem}", file=sys.stderr)
+        return None
+
+
+class Reporter(Opened):
     """An object that logs as TensorRT's do, and tells an error recorder as well where one is set."""
 
     def __init__(self, logger: ILogger) -> None:
@@ -100,12 +167,14 @@ class Reporter:
         self.error_recorder: IErrorRecorder | None = None
 
     def _say(self, severity: Severity, text: str) -> None:
-        self.logger.log(severity, text)
+        say(self.logger, severity, text)
 
     def _fail(self, kind: str, where: str, text: str) -> None:
         """Log an error of one of TensorRT's classes. Returns None, as most calls do then."""
         if self.error_recorder is not None:
-            self.error_recorder.report_error(_CODES.get(kind, ErrorCodeTRT.UNSPECIFIED_ERROR), text)
+            swallowed(
+                "report_error", self.error_recorder.report_error, _CODES.get(kind, ErrorCodeTRT.UNSPECIFIED_ERROR), text
+            )
         self._say(Severity.ERROR, f"{where}: {kind} ({text})")
 
     def _refuse(self, where: str, text: str) -> bool:
@@ -114,7 +183,7 @@ class Reporter:
         return False
 
 
-class Flags:
+class Flags(Opened):
     """An object with a mask of flags: `flags` is the mask."""
 
     flags = 0

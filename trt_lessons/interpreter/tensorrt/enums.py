@@ -3,15 +3,62 @@
 from __future__ import annotations
 
 import enum
+from typing import NoReturn
 
 
-class _Enum(enum.Enum):
+class _Kind(enum.EnumMeta):
+    """An enumeration of pybind11's: it can be asked for `__members__`, not iterated, counted or subscripted."""
+
+    def __iter__(cls) -> NoReturn:
+        raise TypeError(f"'{cls.__name__}' is not iterable: use __members__")
+
+    def __len__(cls) -> NoReturn:
+        raise TypeError(f"'{cls.__name__}' has no len(): use __members__")
+
+    def __getitem__(cls, name: str) -> NoReturn:
+        raise TypeError(f"'{cls.__name__}' is not subscriptable: use __members__")
+
+
+class _Enum(enum.Enum, metaclass=_Kind):
     """Prints and converts as TensorRT's enumerations do; not an int, so build masks with `1 << int(x)`."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> _Enum:
+        if not isinstance(value, int):
+            raise TypeError(f"{cls.__name__}(): incompatible constructor arguments: {value!r}")
+        unknown = object.__new__(cls)
+        unknown._name_, unknown._value_ = "???", value
+        return unknown
+
+    def __hash__(self) -> int:
+        return self.value
 
     def __int__(self) -> int:
         return self.value
 
     __index__ = __int__
+
+
+class _Ordered(_Enum):
+    """The few enumerations that can be compared by size, each with its own kind."""
+
+    def __lt__(self, other: object) -> bool:
+        return self.value < other.value if type(other) is type(self) else NotImplemented
+
+    def __le__(self, other: object) -> bool:
+        return self.value <= other.value if type(other) is type(self) else NotImplemented
+
+    def __gt__(self, other: object) -> bool:
+        return self.value > other.value if type(other) is type(self) else NotImplemented
+
+    def __ge__(self, other: object) -> bool:
+        return self.value >= other.value if type(other) is type(self) else NotImplemented
+
+
+_ORDERED = (
+    "Severity BuilderFlag ErrorCodeTRT ExecutionContextAllocationStrategy NetworkDefinitionCreationFlag TacticSource "
+    "TensorFormat EngineCapability SerializationFlag EngineStat TensorRTPhase".split()
+)
 
 
 class DataType(_Enum):
@@ -79,7 +126,7 @@ def _make(name: str, members: str) -> type[_Enum]:
         label, _, number = word.partition("=")
         values[label] = following = int(number or following)
         following += 1
-    kind = _Enum(name, values)
+    kind = (_Ordered if name in _ORDERED else _Enum)(name, values)
     kind.__doc__ = f"TensorRT's `{name}`."
     return kind
 

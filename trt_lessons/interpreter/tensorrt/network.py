@@ -57,9 +57,9 @@ class INetworkDefinition(L.Owner):
         return len(self._layers)
 
     def __getitem__(self, index: int) -> L.ILayer:
-        if not 0 <= index < len(self):
+        if not -len(self) <= index < len(self):
             raise IndexError("Out of bounds access.")
-        return self.get_layer(index)
+        return self.get_layer(index % len(self))
 
     def __iter__(self):
         return (self.get_layer(i) for i in range(self.num_layers))
@@ -97,8 +97,10 @@ class INetworkDefinition(L.Owner):
             self._fail(INTERNAL, "ITensor::getDimensions", wrong)
         return otherwise
 
-    def add_input(self, name: str, dtype: E.DataType, shape: Sequence[int]) -> ITensor | None:
-        """A new input; None and an error when the name is taken."""
+    def add_input(self, name: str, dtype: E.DataType, shape: Dims) -> ITensor | None:
+        """A new input; None and an error when the name is taken or a size is below -1."""
+        if min(shape, default=0) < -1:
+            return self._refuse("addInput", f"condition: isValidDims(dims, false). {shape} was given") or None
         if name in {t.name for t in self._inputs}:
             return self._refuse("addInput", f"condition: inName != knownInput->getName(). {name} is taken") or None
         tensor = ITensor(self, name, None)
@@ -119,7 +121,7 @@ class INetworkDefinition(L.Owner):
         self._outputs = [t for t in self._outputs if t is not tensor]
 
     def _add(self, kind: str, inputs: Sequence, values: dict | None = None, outputs: int = 1) -> L.ILayer:
-        kind = E.LayerType[kind]
+        kind = E.LayerType.__members__[kind]
         layer = L.KINDS.get(kind, L.ILayer)(self, len(self._layers), kind, inputs, values or {})
         suffixes = [""] + [f"_{i}" for i in range(1, outputs)]
         layer._outputs = [ITensor(self, f"{layer._name}_output{suffix}", layer) for suffix in suffixes]

@@ -282,7 +282,7 @@ def _read_windows(attrs: dict, size: list[int]) -> dict:
     pads = attrs.get("pads", [0] * 2 * n)
     auto = attrs.get("auto_pad", b"NOTSET").decode()
     mode = auto if auto.startswith("SAME") else "EXPLICIT_ROUND_UP" if attrs.get("ceil_mode") else "EXPLICIT_ROUND_DOWN"
-    return {"stride_nd": Dims(attrs.get("strides", [1] * n)), "padding_mode": E.PaddingMode[mode],
+    return {"stride_nd": Dims(attrs.get("strides", [1] * n)), "padding_mode": E.PaddingMode.__members__[mode],
             "pre_padding": Dims(pads[:n]), "post_padding": Dims(pads[n:])}  # fmt: skip
 
 
@@ -306,7 +306,7 @@ def _read_pool(node: NodeProto, attrs: dict, arrays: list) -> dict:
 def _read_activation(node: NodeProto, attrs: dict, arrays: list) -> dict:
     name = "LEAKY_RELU" if node.op_type == "LeakyRelu" else node.op_type.upper()
     default = {"LeakyRelu": 0.01, "Elu": 1.0}.get(node.op_type, 0.0)
-    return {"type": E.ActivationType[name], "alpha": attrs.get("alpha", default)}
+    return {"type": E.ActivationType.__members__[name], "alpha": attrs.get("alpha", default)}
 
 
 def _read_gemm(node: NodeProto, attrs: dict, arrays: list) -> dict:
@@ -315,7 +315,9 @@ def _read_gemm(node: NodeProto, attrs: dict, arrays: list) -> dict:
 
 
 def _read_elementwise(node: NodeProto, attrs: dict, arrays: list) -> dict:
-    return {"op": next(E.ElementWiseOperation[name] for name, op in ELEMENTWISE.items() if op == node.op_type)}
+    return {
+        "op": next(E.ElementWiseOperation.__members__[name] for name, op in ELEMENTWISE.items() if op == node.op_type)
+    }
 
 
 READERS: dict[str, Callable[[NodeProto, dict, list], dict]] = {

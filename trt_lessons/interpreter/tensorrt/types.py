@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
-from collections.abc import Iterable
+import operator
+from collections.abc import Iterable, Iterator
+from typing import NoReturn
 
 import numpy as np
 from onnx import TensorProto
 
 from .enums import DataType
+from .manners import Mismatch
 
 float32, float16, bfloat16, fp8, bool = DataType.FLOAT, DataType.HALF, DataType.BF16, DataType.FP8, DataType.BOOL
 int4, int8, int32, int64, uint8 = DataType.INT4, DataType.INT8, DataType.INT32, DataType.INT64, DataType.UINT8
-__all__ = ["Dims", "Permutation", "Weights", "nptype", "volume"]
-__all__ += ["bfloat16", "bool", "float16", "float32", "fp8", "int4", "int8", "int32", "int64", "uint8"]
+fp4, e8m0 = DataType.FP4, DataType.E8M0
+__all__ = ["Dims", "Dims2", "Dims3", "Dims4", "DimsHW", "Permutation", "Weights", "nptype", "volume"]
+__all__ += ["bfloat16", "bool", "e8m0", "float16", "float32", "fp4", "fp8", "int4", "int8", "int32", "int64", "uint8"]
 
 _NUMPY = {
     "FLOAT": np.float32, "HALF": np.float16, "INT8": np.int8, "INT32": np.int32, "INT64": np.int64, "BOOL": np.bool_,
@@ -21,7 +26,7 @@ _NUMPY = {
 }  # fmt: skip
 TO_ONNX = {name: TensorProto.DataType.Value(name) for name in (*_NUMPY, "INT4") if name != "HALF"}
 TO_ONNX |= {"HALF": TensorProto.FLOAT16, "BF16": TensorProto.BFLOAT16, "FP8": TensorProto.FLOAT8E4M3FN}
-FROM_ONNX = {number: DataType[name] for name, number in TO_ONNX.items()}
+FROM_ONNX = {number: DataType.__members__[name] for name, number in TO_ONNX.items()}
 
 
 def nptype(trt_type: DataType) -> type:
@@ -35,7 +40,7 @@ def dtype_of(array: np.ndarray) -> DataType:
     """The TensorRT type of an array; ValueError for float64, which TensorRT does not take."""
     for name, kind in _NUMPY.items():
         if array.dtype == kind:
-            return DataType[name]
+            return DataType.__members__[name]
     raise ValueError(f"[TRT] [E] Could not implicitly convert NumPy data type: {array.dtype.str[1:]} to TensorRT.")
 
 
@@ -44,24 +49,78 @@ def volume(iterable: Iterable[int]) -> int:
     return math.prod(iterable)
 
 
-class Dims(tuple):
-    """A shape: compares equal to tuples and lists; -1 stands for a size known only at run time."""
+class Dims:
+    """A shape: no tuple, but it reads as one and equals tuples and lists; -1 is a size known only at run time."""
 
     MAX_DIMS = 8
+    _bound = True
+    __slots__ = ("_sizes",)
 
-    def __new__(cls, shape: Iterable[int] = ()) -> Dims:
-        dims = super().__new__(cls, (int(d) for d in shape))
-        if tuple.__len__(dims) > cls.MAX_DIMS:
-            raise ValueError(f"Dims has at most {cls.MAX_DIMS} dimensions, got {tuple.__len__(dims)}")
-        return dims
+    def __init__(self, shape: Iterable[int] = ()) -> None:
+        try:
+            sizes = [operator.index(d) for d in shape]
+        except TypeError:
+            raise TypeError(f"Dims(): incompatible constructor arguments: {shape!r}") from None
+        if len(sizes) > self.MAX_DIMS:
+            raise ValueError(f"Dims has at most {self.MAX_DIMS} dimensions, got {len(sizes)}")
+        if not all(-(2**63) <= d < 2**63 for d in sizes):
+            raise TypeError(f"Dims(): incompatible constructor arguments: {shape!r}")
+        self._sizes = sizes
+
+    @classmethod
+    def _cast(cls, value: object) -> Dims:
+        if isinstance(value, (str, bytes)):
+            raise Mismatch
+        try:
+            return cls(value)
+        except (TypeError, ValueError):
+            raise Mismatch from None
+
+    def __len__(self) -> int:
+        return len(self._sizes)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._sizes)
+
+    def __getitem__(self, index: int | slice) -> int | tuple[int, ...]:
+        if isinstance(index, slice):
+            return tuple(self._sizes[index])
+        return self._sizes[index]
+
+    def __setitem__(self, index: int, size: int) -> None:
+        if isinstance(index, slice):
+            raise IndexError("Out of bounds")
+        self._sizes[index] = operator.index(size)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, (tuple, list)) and tuple(self) == tuple(other)
+        if not isinstance(other, (tuple, list)):
+            raise TypeError(f"__eq__(): incompatible function arguments: {other!r} is neither tuple nor list")
+        return self._sizes == list(other)
 
-    def __ne__(self, other: object) -> bool:
-        return not self == other
+    __hash__ = None  # type: ignore[assignment]
 
-    __hash__ = tuple.__hash__
+    def __repr__(self) -> str:
+        return repr(tuple(self._sizes))
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"cannot pickle '{type(self).__name__}' object")
+
+
+def _fixed(name: str, count: int, base: type[Dims] = Dims, **more: property) -> type[Dims]:
+    """Dims of so many sizes, taken one by one or as one sequence."""
+
+    def __init__(self: Dims, *sizes: int | Iterable[int]) -> None:
+        given = sizes[0] if len(sizes) == 1 else sizes or [0] * count
+        Dims.__init__(self, given)
+        if len(self) != count:
+            raise ValueError(f"{name} has {count} dimensions, got {len(self)}")
+
+    return type(name, (base,), {"__init__": __init__, "__module__": __name__, "__slots__": (), **more})
+
+
+Dims2, Dims3, Dims4 = (_fixed(f"Dims{n}", n) for n in (2, 3, 4))
+_HW = (property(operator.itemgetter(0)), property(operator.itemgetter(1)))
+DimsHW = _fixed("DimsHW", 2, Dims2, h=_HW[0], w=_HW[1])
 
 
 class UnknownDims(Dims):
@@ -83,13 +142,26 @@ class Permutation(Dims):
 class Weights:
     """A dtype, a count and a pointer: it does not copy the array, so the array must outlive the build."""
 
-    def __init__(self, a: np.ndarray | DataType = float32, ptr: int = 0, count: int = 0) -> None:
-        if isinstance(a, DataType):
-            a = np.empty(0, nptype(a))
-        if not a.flags.c_contiguous:
+    def __init__(self, *given: object, **named: object) -> None:
+        if "a" in named:
+            given = (named["a"],)
+        kind = given[0] if given else named.get("type", float32)
+        if isinstance(kind, DataType):
+            ptr, count = (*given[1:], named.get("ptr", 0), named.get("count", 0))[:2]
+            self._array, self.dtype = _at(kind, operator.index(ptr), operator.index(count)), kind
+            return
+        if not isinstance(kind, np.ndarray):
+            raise TypeError(f"Weights(): incompatible constructor arguments: {kind!r} is no NumPy array")
+        if not kind.flags.c_contiguous:
             told = "Could not convert non-contiguous NumPy array to Weights."
             raise ValueError(f"{told} Please use numpy.ascontiguousarray() to fix this.")
-        self._array, self.dtype = a, dtype_of(a)
+        self._array, self.dtype = kind.reshape(-1), dtype_of(kind)
+
+    @classmethod
+    def _cast(cls, value: object) -> object:
+        if not isinstance(value, np.ndarray):
+            raise Mismatch
+        return value
 
     size = property(lambda self: self._array.size)
     nbytes = property(lambda self: self._array.nbytes)
@@ -100,6 +172,15 @@ class Weights:
 
     def __len__(self) -> int:
         return self._array.size
+
+
+def _at(kind: DataType, address: int, count: int) -> np.ndarray:
+    """Numbers in memory that the caller keeps; of types that NumPy has not, only that there are none."""
+    numpy_type = np.dtype(_NUMPY.get(kind.name, np.uint8))
+    if not address or not count:
+        return np.empty(0, numpy_type)
+    memory = (ctypes.c_char * (count * numpy_type.itemsize)).from_address(address)
+    return np.frombuffer(memory, numpy_type)
 
 
 def as_array(weights: Weights | np.ndarray | None) -> np.ndarray | None:

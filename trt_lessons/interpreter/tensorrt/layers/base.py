@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from .. import enums as E
 from ..callbacks import USAGE, Reporter
+from ..manners import Bound, Mismatch, convert, refused
 from ..types import Dims, UnknownDims
 
 _TITLES = {"ELEMENTWISE": "ElementWise", "MATRIX_MULTIPLY": "Matrix Multiply", "TOPK": "TopK", "LRN": "LRN"}
@@ -43,7 +45,7 @@ class Owner(Reporter):
         return self._refuse(where, f"condition: {condition}") or None
 
 
-class ITensor:
+class ITensor(Bound):
     """A tensor of the network: a name, an element type and a shape (-1: known only at run time)."""
 
     def __init__(self, network: Owner, name: str, producer: ILayer | None) -> None:
@@ -52,7 +54,7 @@ class ITensor:
         self._shape = Dims()
         self._dimension_names: dict[int, str] = {}
         self.location = E.TensorLocation.DEVICE
-        self.allowed_formats = (1 << len(E.TensorFormat)) - 1
+        self.allowed_formats = (1 << len(E.TensorFormat.__members__)) - 1
 
     @property
     def name(self) -> str:
@@ -108,11 +110,22 @@ class ITensor:
         return self._dimension_names.get(index)
 
 
+_LIMITS: dict[str, Callable[[Any], bool]] = {  # what a value must be; another one is refused and the old one stays
+    **dict.fromkeys(("stride_nd", "dilation_nd", "kernel_size_nd", "window_size_nd"), lambda v: min(v, default=1) > 0),
+    **dict.fromkeys(("pre_padding", "post_padding"), lambda v: min(v, default=0) >= 0),
+    "num_groups": lambda v: v > 0,
+    "num_output_maps": lambda v: v > 0,
+}
+
+
 class attr:
     """A layer's attribute: setting it makes the network forget what it had worked out from this layer on."""
 
     def __init__(self, convert: Callable[[Any], Any] = lambda value: value, default: Any = None) -> None:
         self.convert, self.default = convert, default
+        self.kind = type(default) if isinstance(default, (enum.Enum, bool)) else None
+        if convert in (int, float, Dims) or (isinstance(convert, type) and issubclass(convert, enum.Enum)):
+            self.kind = convert
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -122,11 +135,19 @@ class attr:
         return value.ravel() if isinstance(value, np.ndarray) else value
 
     def __set__(self, layer: ILayer, value: Any) -> None:
+        try:
+            value = self.convert(value) if self.kind is None else convert(self.kind, value)
+        except Mismatch:
+            raise refused(f"{type(layer).__name__}.{self.name}") from None
+        if not _LIMITS.get(self.name, lambda v: True)(value):
+            where = f"{type(layer).__name__}::set" + "".join(word.capitalize() for word in self.name.split("_"))
+            layer._network._fail(USAGE, where, f"Parameter check failed: {self.name} = {value}")
+            return
         layer._network._changing(layer)
-        layer._values[self.name] = self.convert(value)
+        layer._values[self.name] = value
 
 
-class ILayer:
+class ILayer(Bound):
     """One operation of the network. `get_layer` returns this base class, as TensorRT's does:
     assign `layer.__class__ = trt.IConvolutionLayer` to see a convolution's own attributes."""
 

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from .. import enums as E
 from ..types import Dims, as_array
 from .base import ILayer, attr
-
-
-def _dims(value: Any) -> Dims:
-    return value if isinstance(value, Dims) else Dims(value)
 
 
 class IConvolutionLayer(ILayer):
     """A convolution; `kernel` and `bias` are arrays, the paddings, strides and dilations are Dims."""
 
     num_output_maps, num_groups = attr(int), attr(int, 1)
-    kernel_size_nd, stride_nd, dilation_nd, pre_padding, post_padding = (attr(_dims) for _ in range(5))
+    kernel_size_nd, stride_nd, dilation_nd, pre_padding, post_padding = (attr(Dims) for _ in range(5))
     padding_mode = attr(default=E.PaddingMode.EXPLICIT_ROUND_DOWN)
     kernel, bias = attr(as_array), attr(as_array)
 
@@ -39,15 +33,17 @@ def _kind(name: str, doc: str, base: type[ILayer] = ILayer, **attributes: attr) 
 _KINDS = {
     "CONVOLUTION": IConvolutionLayer,
     "DECONVOLUTION": _kind("IDeconvolutionLayer", "A transposed convolution.", IConvolutionLayer),
-    "POOLING": _kind("IPoolingLayer", "Maximum or average over a window.", type=attr(), blend_factor=attr(float, 0.0),
-                     **{n: attr(_dims) for n in ("window_size_nd", "stride_nd", "pre_padding", "post_padding")},
+    "POOLING": _kind("IPoolingLayer", "Maximum or average over a window.",
+                     type=attr(E.PoolingType), blend_factor=attr(float, 0.0),
+                     **{n: attr(Dims) for n in ("window_size_nd", "stride_nd", "pre_padding", "post_padding")},
                      padding_nd=IConvolutionLayer.padding_nd, average_count_excludes_padding=attr(default=True),
                      padding_mode=attr(default=E.PaddingMode.EXPLICIT_ROUND_DOWN)),
     "ACTIVATION": _kind("IActivationLayer", "`alpha` and `beta` mean what the function makes of them.",
-                        type=attr(), alpha=attr(float, 0.0), beta=attr(float, 0.0)),
+                        type=attr(E.ActivationType), alpha=attr(float, 0.0), beta=attr(float, 0.0)),
     "SOFTMAX": _kind("ISoftMaxLayer", "Softmax over the axis whose bit is set in `axes`.", axes=attr(int)),
-    "MATRIX_MULTIPLY": _kind("IMatrixMultiplyLayer", "`op0`, `op1`: which one to transpose.", op0=attr(), op1=attr()),
-    "CONSTANT": _kind("IConstantLayer", "Numbers known at build time.", shape=attr(_dims), weights=attr(as_array)),
+    "MATRIX_MULTIPLY": _kind("IMatrixMultiplyLayer", "`op0`, `op1`: which one to transpose.",
+                             op0=attr(E.MatrixOperation), op1=attr(E.MatrixOperation)),
+    "CONSTANT": _kind("IConstantLayer", "Numbers known at build time.", shape=attr(Dims), weights=attr(as_array)),
     "ELEMENTWISE": _kind("IElementWiseLayer", "Two tensors of equal rank; sizes of 1 are repeated.", op=attr()),
     "UNARY": _kind("IUnaryLayer", "A function of each element.", op=attr()),
     "REDUCE": _kind("IReduceLayer", "Sum, mean, ... over the axes whose bits are set.",
@@ -55,17 +51,17 @@ _KINDS = {
     "TOPK": _kind("ITopKLayer", "The k largest or smallest; output 0 holds the values, output 1 the indices (INT32).",
                   op=attr(), k=attr(int), axes=attr(int), indices_type=attr(default=E.DataType.INT32)),
     "SHUFFLE": _kind("IShuffleLayer", "Transpose, reshape, transpose; a reshape's 0 keeps a size, -1 is worked out.",
-                     first_transpose=attr(_dims), second_transpose=attr(_dims), reshape_dims=attr(_dims),
+                     first_transpose=attr(Dims), second_transpose=attr(Dims), reshape_dims=attr(Dims),
                      zero_is_placeholder=attr(default=True)),
     "SLICE": _kind("ISliceLayer", "A part of a tensor: `start`, `shape` (the size taken, not the end) and `stride`.",
-                   **{n: attr(_dims) for n in ("start", "shape", "stride", "axes")},
+                   **{n: attr(Dims) for n in ("start", "shape", "stride", "axes")},
                    mode=attr(default=E.SampleMode.STRICT_BOUNDS)),
     "CONCATENATION": _kind("IConcatenationLayer", "Tensors one behind the other along `axis`.", axis=attr(int)),
     "GATHER": _kind("IGatherLayer", "Elements chosen by index.",
                     axis=attr(int, 0), mode=attr(default=E.GatherMode.DEFAULT), num_elementwise_dims=attr(int, 0)),
     "SELECT": _kind("ISelectLayer", "The second input where the first is true, the third elsewhere."),
     "RESIZE": _kind("IResizeLayer", "An image enlarged or made smaller, to `shape` or by `scales`.",
-                    shape=attr(_dims), scales=attr(list), resize_mode=attr(default=E.InterpolationMode.NEAREST),
+                    shape=attr(Dims), scales=attr(list), resize_mode=attr(default=E.InterpolationMode.NEAREST),
                     coordinate_transformation=attr(default=E.ResizeCoordinateTransformation.ASYMMETRIC),
                     nearest_rounding=attr(default=E.ResizeRoundMode.FLOOR), cubic_coeff=attr(float, -0.75)),
     "SCALE": _kind("IScaleLayer", "(x * scale + shift) ** power, per tensor, per channel or per element.",
@@ -83,14 +79,14 @@ _KINDS = {
     "NON_ZERO": _kind("INonZeroLayer", "Indices of the elements that are not 0: how many is known only after the run.",
                       indices_type=attr(default=E.DataType.INT64)),
     "PADDING": _kind("IPaddingLayer", "Zeros around the last two dimensions.",
-                     pre_padding_nd=attr(_dims), post_padding_nd=attr(_dims)),
+                     pre_padding_nd=attr(Dims), post_padding_nd=attr(Dims)),
     "PARAMETRIC_RELU": _kind("IParametricReLULayer", "Leaky ReLU with slopes from the second input."),
     "SQUEEZE": _kind("ISqueezeLayer", "Dimensions of size 1 taken away."),
     "UNSQUEEZE": _kind("IUnsqueezeLayer", "Dimensions of size 1 put in."),
     "LRN": _kind("ILRNLayer", "Local response normalization across channels.",
                  window_size=attr(int), alpha=attr(float), beta=attr(float), k=attr(float)),
 }  # fmt: skip
-KINDS: dict[E.LayerType, type[ILayer]] = {E.LayerType[name]: kind for name, kind in _KINDS.items()}
+KINDS: dict[E.LayerType, type[ILayer]] = {E.LayerType.__members__[name]: kind for name, kind in _KINDS.items()}
 globals().update({kind.__name__: kind for kind in _KINDS.values()})
 NAMES = [kind.__name__ for kind in KINDS.values()]
 

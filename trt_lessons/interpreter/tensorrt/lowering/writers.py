@@ -315,4 +315,4 @@ _WRITERS: dict[str, Callable[[ILayer, Emit], object]] = {
     "EINSUM": lambda layer, e: e.node("Einsum", *e.inputs, equation=layer.equation),
     **dict.fromkeys(_SAME_OP, lambda layer, e: e.node(_SAME_OP[e.kind.name], *e.inputs)),
 }  # fmt: skip
-WRITERS = {E.LayerType[name]: writer for name, writer in _WRITERS.items()}
+WRITERS = {E.LayerType.__members__[name]: writer for name, writer in _WRITERS.items()}

@@ -119,7 +119,7 @@ class IExecutionContext(Reporter):
             return -1
         largest = max((volume(s) for s in self._given.values()), default=1)
         shape = [largest if d < 0 else d for d in self.get_tensor_shape(name)]
-        return int(volume(shape) * DataType[self._loaded.io[name]["dtype"]].itemsize)
+        return int(volume(shape) * DataType.__members__[self._loaded.io[name]["dtype"]].itemsize)
 
     def set_tensor_address(self, name: str, memory: int) -> bool:
         """Where an input or output is; False and an error for an unknown name."""

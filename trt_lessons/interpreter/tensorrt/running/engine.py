@@ -43,12 +43,12 @@ class ICudaEngine(Reporter):
     num_io_tensors = property(lambda self: len(self._loaded.io))
     num_optimization_profiles = property(lambda self: len(self._loaded.facts["profiles"]))
     refittable = property(lambda self: "REFIT" in self._loaded.facts["flags"])
-    profiling_verbosity = property(lambda self: E.ProfilingVerbosity[self._loaded.facts["verbosity"]])
+    profiling_verbosity = property(lambda self: E.ProfilingVerbosity.__members__[self._loaded.facts["verbosity"]])
     hardware_compatibility_level = property(
-        lambda self: E.HardwareCompatibilityLevel[self._loaded.facts["compatibility"]]
+        lambda self: E.HardwareCompatibilityLevel.__members__[self._loaded.facts["compatibility"]]
     )
     hardware_compatibility_level = property(
-        lambda self: E.HardwareCompatibilityLevel[self._loaded.facts["compatibility"]]
+        lambda self: E.HardwareCompatibilityLevel.__members__[self._loaded.facts["compatibility"]]
     )
     tactic_sources = property(lambda self: self._loaded.facts["tactics"])
     num_aux_streams = property(lambda self: 0)
@@ -77,11 +77,11 @@ class ICudaEngine(Reporter):
 
     def get_tensor_mode(self, name: str) -> E.TensorIOMode:
         """INPUT, OUTPUT, or NONE for a name the engine does not know."""
-        return E.TensorIOMode[self._told(name, "getTensorIOMode", "mode", "NONE")]
+        return E.TensorIOMode.__members__[self._told(name, "getTensorIOMode", "mode", "NONE")]
 
     def get_tensor_dtype(self, name: str) -> E.DataType:
         """The element type."""
-        return E.DataType[self._told(name, "getTensorDataType", "dtype", "FLOAT")]
+        return E.DataType.__members__[self._told(name, "getTensorDataType", "dtype", "FLOAT")]
 
     def get_tensor_shape(self, name: str) -> Dims:
         """The shape as built, -1 for dynamic sizes."""
@@ -90,7 +90,7 @@ class ICudaEngine(Reporter):
 
     def get_tensor_location(self, name: str) -> E.TensorLocation:
         """Where the tensor's memory must be."""
-        return E.TensorLocation[self._told(name, "getTensorLocation", "location", "DEVICE")]
+        return E.TensorLocation.__members__[self._told(name, "getTensorLocation", "location", "DEVICE")]
 
     def get_tensor_format(self, name: str, profile_index: int = 0) -> E.TensorFormat:
         """LINEAR: the interpreter knows no other layout."""
@@ -120,7 +120,7 @@ class ICudaEngine(Reporter):
     def serialize(self) -> IHostMemory:
         """The plan again."""
         facts = {key: value for key, value in self._loaded.facts.items() if key != "stripped" or self._loaded.missing}
-        return IHostMemory(P.pack(facts, self._loaded.model.SerializeToString()))
+        return IHostMemory._of(P.pack(facts, self._loaded.model.SerializeToString()))
 
     def create_engine_inspector(self) -> EngineInspector:
         """What the engine is made of."""

@@ -26,7 +26,7 @@ class Refitter(Reporter):
 
     def _roles(self, names: Iterable[str]) -> tuple[list[str], list[E.WeightsRole]]:
         pairs = [self._names[n] for n in names if self._names[n]]
-        return [layer for layer, _ in pairs], [E.WeightsRole[role] for _, role in pairs]
+        return [layer for layer, _ in pairs], [E.WeightsRole.__members__[role] for _, role in pairs]
 
     def get_all(self) -> tuple[list[str], list[E.WeightsRole]]:
         """Layer names and roles of the weights that can be replaced."""
