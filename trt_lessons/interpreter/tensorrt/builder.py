@@ -181,9 +181,11 @@ class Builder(Reporter):
             raise TypeError("Builder(logger): a tensorrt.ILogger is wanted")
         super().__init__(logger)
 
-    def create_network(self, flags: int = 0) -> INetworkDefinition:
-        """An empty network; explicit batch and strong typing always, as in TensorRT 11."""
-        return INetworkDefinition(self, int(flags))
+    def create_network(self, flags: int = 0) -> INetworkDefinition | None:
+        """An empty network; explicit batch and strong typing always, as in TensorRT 11; None for unknown flags."""
+        if flags >> len(E.NetworkDefinitionCreationFlag.__members__):
+            return self._refuse("createNetworkV2", f"unknown flags: {flags:#b}") or None
+        return INetworkDefinition(self, flags)
 
     def create_builder_config(self) -> IBuilderConfig:
         """Options at their defaults."""

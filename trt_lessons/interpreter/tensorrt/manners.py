@@ -14,8 +14,6 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 
 class Mismatch(Exception):
     """A value is of no type that the call takes."""
@@ -57,13 +55,13 @@ def _index(value: Any) -> int:
 
 
 def _number(value: Any) -> float:
-    if not isinstance(value, (int, float, np.number)):
+    if not (hasattr(value, "__float__") or hasattr(value, "__index__")):
         raise Mismatch
     return float(value)
 
 
 def _truth(value: Any) -> bool:
-    if not isinstance(value, (int, np.bool_)):
+    if value is not None and not hasattr(type(value), "__bool__"):
         raise Mismatch
     return bool(value)
 

@@ -10,6 +10,7 @@ from . import enums as E
 from . import layers as L
 from .callbacks import INTERNAL, Reporter
 from .layers import ITensor
+from .lowering.limits import MOST_K
 from .lowering.lowering import Lowering
 from .lowering.shapes import NetworkError
 from .lowering.writers import WRITERS
@@ -57,9 +58,9 @@ class INetworkDefinition(L.Owner):
         return len(self._layers)
 
     def __getitem__(self, index: int) -> L.ILayer:
-        if not -len(self) <= index < len(self):
+        if index >= len(self):
             raise IndexError("Out of bounds access.")
-        return self.get_layer(index % len(self))
+        return self.get_layer(index if index >= 0 else index + len(self))
 
     def __iter__(self):
         return (self.get_layer(i) for i in range(self.num_layers))
@@ -97,8 +98,10 @@ class INetworkDefinition(L.Owner):
             self._fail(INTERNAL, "ITensor::getDimensions", wrong)
         return otherwise
 
-    def add_input(self, name: str, dtype: E.DataType, shape: Dims) -> ITensor | None:
-        """A new input; None and an error when the name is taken or a size is below -1."""
+    def add_input(self, name: str | None, dtype: E.DataType, shape: Dims) -> ITensor | None:
+        """A new input; None and an error for no name, one that is taken, or a size below -1."""
+        if name is None:
+            return self._refuse("addInput", "condition: (name) != nullptr") or None
         if min(shape, default=0) < -1:
             return self._refuse("addInput", f"condition: isValidDims(dims, false). {shape} was given") or None
         if name in {t.name for t in self._inputs}:
@@ -122,6 +125,8 @@ class INetworkDefinition(L.Owner):
 
     def _add(self, kind: str, inputs: Sequence, values: dict | None = None, outputs: int = 1) -> L.ILayer:
         kind = E.LayerType.__members__[kind]
+        if any(isinstance(x, ITensor) and x._network is not self for x in inputs):
+            return self._refuse(f"add{kind.name}", "condition: containsTensor(input): it is another network's") or None
         layer = L.KINDS.get(kind, L.ILayer)(self, len(self._layers), kind, inputs, values or {})
         suffixes = [""] + [f"_{i}" for i in range(1, outputs)]
         layer._outputs = [ITensor(self, f"{layer._name}_output{suffix}", layer) for suffix in suffixes]
@@ -185,7 +190,9 @@ class INetworkDefinition(L.Owner):
     def add_topk(
         self, input: ITensor, op: E.TopKOperation, k: int, axes: int, indices_type: E.DataType = E.DataType.INT32
     ) -> L.ITopKLayer:
-        """The k largest or smallest along one axis."""
+        """The k largest or smallest along one axis; None and an error for a k above 3840."""
+        if not 0 <= k <= MOST_K:
+            return self._refuse("addTopK", f"Invalid TopK K: {k}. Valid range: 0 to {MOST_K}") or None
         return self._add("TOPK", [input], {"op": op, "k": int(k), "axes": int(axes), "indices_type": indices_type}, 2)
 
     def add_shuffle(self, input: ITensor) -> L.IShuffleLayer:
@@ -197,6 +204,8 @@ class INetworkDefinition(L.Owner):
 
     def add_concatenation(self, inputs: Sequence[ITensor]) -> L.IConcatenationLayer:
         """Tensors one behind the other; `axis` is the third from last unless set."""
+        if not inputs:
+            return self._refuse("addConcatenation", "condition: nbInputs > 0") or None
         return self._add("CONCATENATION", inputs, {"axis": max(0, len(inputs[0].shape) - 3)})
 
     def add_gather(self, input: ITensor, indices: ITensor, axis: int) -> L.IGatherLayer:

@@ -66,9 +66,9 @@ class OnnxParser(Flags):
 
     num_errors = property(lambda self: len(self._errors))
 
-    def get_error(self, index: int) -> ParserError:
-        """The index-th error."""
-        return self._errors[index]
+    def get_error(self, index: int) -> ParserError | None:
+        """The index-th error; None past the end."""
+        return self._errors[index] if 0 <= index < len(self._errors) else None
 
     def clear_errors(self) -> None:
         """Forget the errors."""

@@ -11,7 +11,7 @@ import numpy as np
 from .. import enums as E
 from ..callbacks import USAGE, Reporter
 from ..manners import Bound, Mismatch, convert, refused
-from ..types import Dims, UnknownDims
+from ..types import Dims, UnknownDims, as_array
 
 _TITLES = {"ELEMENTWISE": "ElementWise", "MATRIX_MULTIPLY": "Matrix Multiply", "TOPK": "TopK", "LRN": "LRN"}
 
@@ -63,6 +63,8 @@ class ITensor(Bound):
 
     @name.setter
     def name(self, name: str) -> None:
+        if not isinstance(name, str):
+            raise refused("ITensor.name")
         self._name = name
         self._network._changed(0)
 
@@ -114,7 +116,6 @@ _LIMITS: dict[str, Callable[[Any], bool]] = {  # what a value must be; another o
     **dict.fromkeys(("stride_nd", "dilation_nd", "kernel_size_nd", "window_size_nd"), lambda v: min(v, default=1) > 0),
     **dict.fromkeys(("pre_padding", "post_padding"), lambda v: min(v, default=0) >= 0),
     "num_groups": lambda v: v > 0,
-    "num_output_maps": lambda v: v > 0,
 }
 
 
@@ -135,6 +136,8 @@ class attr:
         return value.ravel() if isinstance(value, np.ndarray) else value
 
     def __set__(self, layer: ILayer, value: Any) -> None:
+        if value is None and self.convert is as_array:
+            raise refused(f"{type(layer).__name__}.{self.name}")
         try:
             value = self.convert(value) if self.kind is None else convert(self.kind, value)
         except Mismatch:
