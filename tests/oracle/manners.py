@@ -1,4 +1,4 @@
-"""Manners of TensorRT's Python API, asked of one side: `python manners.py interpreter|nvidia` prints {question: answer}.
+"""Manners of TensorRT's Python API, asked of one side: `manners.py interpreter|nvidia` prints {question: answer}.
 
 A question is an expression. An answer is what it gives, or the class of its error, or "ends the process": each is
 asked in a forked process of its own. Needs numpy and the side's own package alone.

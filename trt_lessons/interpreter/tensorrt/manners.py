@@ -61,7 +61,7 @@ def _number(value: Any) -> float:
 
 
 def _truth(value: Any) -> bool:
-    if value is not None and not hasattr(type(value), "__bool__"):
+    if value is not None and (isinstance(value, enum.Enum) or not hasattr(type(value), "__bool__")):
         raise Mismatch
     return bool(value)
 
