@@ -3,13 +3,9 @@
 # make site   all lessons, glossary, API and gallery as pages, in site/
 # Settings: PYTHON (the interpreter to start from), VENV, UV_FIND_LINKS or PIP_FIND_LINKS (a folder of wheels),
 #   TORCH_BACKEND (cpu, cu129, ...; empty: torch from the package index as it is), JOBS (test processes),
-<<<<<<< HEAD
 #   GPU (auto, yes, no: the TensorRT packages as well), RTX (no: without NVIDIA's TensorRT-RTX),
-#   LAB_ARGS (more arguments for JupyterLab).
-=======
-#   GPU (auto, yes, no: the TensorRT packages as well), LAB_ARGS (more arguments for JupyterLab),
+#   LAB_ARGS (more arguments for JupyterLab),
 #   REPOSITORY (OWNER/NAME on GitHub: the site gets buttons for Colab and Binder).
->>>>>>> 6613768 (make site: all lessons with folded predictions, glossary in two languages, cheat sheet, API from the docstrings; clicked through in a browser)
 PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 2
@@ -28,13 +24,10 @@ NBVAL = --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-wi
 .PHONY: help lab test env site clean
 
 help:
-	@sed -n '1,6s/^# //p' Makefile
+	@sed -n '1,8s/^# //p' Makefile
 
 env:
-<<<<<<< HEAD
 	@$(BUILD) --extra classroom --extra site
-=======
->>>>>>> 6613768 (make site: all lessons with folded predictions, glossary in two languages, cheat sheet, API from the docstrings; clicked through in a browser)
 
 lab:
 	@$(BUILD) --gpu $(GPU)
