@@ -82,10 +82,16 @@ def parser() -> argparse.ArgumentParser:
 
     progress = commands.add_parser("progress", help="which exercises are done")
     progress.add_argument("--workbook", type=Path, help="folder of the copies (default: workbook/)")
+    agree = progress.add_mutually_exclusive_group()
+    agree.add_argument("--share", metavar="NAME", help="your teacher may see it, under this name")
+    agree.add_argument("--no-share", action="store_true", help="your teacher may not (any more)")
     progress.set_defaults(do=_progress)
 
     classroom = commands.add_parser("classroom", help="a nbgrader course out of the lessons, for teachers")
-    classroom.add_argument("folder", nargs="?", type=Path, default=Path("course"), help="the course (default: course/)")
+    words = "the course (default: course/); or `status FOLDER`: who is where, who is stuck"
+    classroom.add_argument("folder", nargs="*", type=Path, default=[Path("course")], help=words)
+    classroom.add_argument("--serve", action="store_true", help="with status: as a page on this machine")
+    classroom.add_argument("--port", type=int, default=0, help="with --serve (default: a free one)")
     classroom.add_argument("--lessons", nargs="+", metavar="NOTEBOOK", help='"02" ... (default: all)')
     classroom.set_defaults(do=_classroom)
     return top
@@ -358,6 +364,10 @@ def _progress(args: argparse.Namespace) -> int:
 
     workbook = _workbook(args)
     file = workbook / exercises.PROGRESS_FILE
+    if args.share is not None or args.no_share:
+        exercises.share(file, "" if args.no_share else args.share.strip())
+        print("Your teacher may see it, with your last try and its hint." if args.share else "Nobody else sees it.")
+        return 0
     if not file.exists():
         print("Nothing is done yet in this workbook.")
     checks = workbook / "checks"
@@ -371,10 +381,27 @@ def _classroom(args: argparse.Namespace) -> int:
     from .workbook import classroom, execute
 
     source = execute.lessons_folder()
+    if args.folder[0] == Path("status"):
+        return _class_status(args, source / "checks")
+    if len(args.folder) > 1:
+        raise LessonError("A course is one folder.", cure="trt-lessons classroom FOLDER, or classroom status FOLDER")
+    folder = args.folder[0]
     names = args.lessons or [path.stem for path in execute.notebooks(source)]
     lessons = [execute.find_notebook(name, source) for name in names]
-    print("\n".join(classroom.make_course(args.folder, lessons)))
-    print(f"Students get {args.folder}/release. Go on there with nbgrader: docs/classroom/README.md")
+    print("\n".join(classroom.make_course(folder, lessons)))
+    print(f"Students get {folder}/release. Go on there with nbgrader: docs/classroom/README.md")
+    return 0
+
+
+def _class_status(args: argparse.Namespace, checks: Path) -> int:
+    from .workbook import exercises, status
+
+    if len(args.folder) != 2:
+        raise LessonError("Which folder holds the class?", cure="trt-lessons classroom status FOLDER")
+    if args.serve:
+        status.serve(args.folder[1], [e.id for e in exercises.all_exercises(checks)], args.port)
+        return 0
+    print("\n".join(status.lines(status.read(args.folder[1]))))
     return 0
 
 

@@ -25,6 +25,7 @@ from ..errors import ExerciseError
 from ..files import home, sweep, write_atomically
 
 PROGRESS_FILE = ".progress.json"
+PROGRESS_VERSION = 1
 MANIFEST_FILE = ".manifest.json"  # stands in a workbook folder, see `workbook`
 
 
@@ -253,7 +254,7 @@ def progress_file() -> Path | None:
 
 def read_progress(file: Path) -> dict:
     """What is done: {"done": {id: {"points", "when"}}, "tries": {id: count}}. A damaged file is set aside."""
-    empty = {"version": 1, "done": {}, "tries": {}}
+    empty = {"version": PROGRESS_VERSION, "done": {}, "tries": {}}
     try:
         data = json.loads(file.read_text("utf-8"))
         if not (isinstance(data["done"], dict) and isinstance(data["tries"], dict)):
@@ -280,13 +281,26 @@ def note_progress(exercise_id: str, verdict: Verdict) -> None:
             sweep(file)
             data = read_progress(file)
             data["tries"][exercise_id] = data["tries"].get(exercise_id, 0) + 1
+            now = datetime.datetime.now(datetime.timezone.utc)
+            told = {"exercise": exercise_id, "hint": verdict.hint, "when": now.isoformat(timespec="seconds")}
+            data["last"] = told  # a teacher sees it where the learner agreed: `share`
             if verdict.ok and exercise_id not in data["done"]:
-                now = datetime.datetime.now(datetime.timezone.utc)
                 points = _registry[exercise_id].points
                 data["done"][exercise_id] = {"points": points, "when": now.isoformat(timespec="seconds")}
             write_atomically(file, json.dumps(data, indent=1, sort_keys=True).encode())
     except (OSError, Timeout) as error:
         print(f"(progress could not be noted: {error})")
+
+
+def share(file: Path, name: str) -> None:
+    """Agree that a teacher sees this progress, under that name; an empty name takes it back."""
+    from filelock import FileLock
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(file.with_name(file.name + ".lock"), timeout=5):
+        data = read_progress(file)
+        data["share"] = name
+        write_atomically(file, json.dumps(data, indent=1, sort_keys=True).encode())
 
 
 def progress_lines(checks: Path, file: Path | None) -> list[str]:
