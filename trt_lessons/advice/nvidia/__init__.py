@@ -30,10 +30,10 @@ from ...engines import profiles as ranges
 from ...errors import CacheError, LessonError, ModelFileError
 from ...files import sha256
 from . import process, shelf
-from .answer import SCHEMA, Answer, Build, take
+from .answer import SCHEMA, Answer, Build, summary, take
 from .function import pack
 
-__all__ = ["CARDS", "Answer", "Availability", "Build", "ask", "available"]
+__all__ = ["CARDS", "Answer", "Availability", "Build", "ask", "available", "summary"]
 
 PACKAGE = "tensorrt-rtx-cu12"
 TESTED = "1.7"
@@ -45,6 +45,7 @@ CARDS = {
     "SM121": "Blackwell: DGX Spark",
 }
 TIMEOUT = 60.0  # seconds for one model on all its cards
+_SAID: set[str] = set()
 LARGEST = 2**31 - 1  # bytes of one ONNX file: protobuf's limit
 
 
@@ -185,12 +186,14 @@ def _no_room(error: OSError) -> CacheError:
 
 
 def _recall(recorded: str, there: Availability, name: str) -> Answer:
-    """What was recorded, or an empty answer that says why; one line is printed."""
+    """What was recorded, or an empty answer that says why; one line is printed, once."""
     answer = shelf.recall(recorded) if recorded else None
     if answer is None:
         print(there)
         return Answer(name, source="missing", ended=str(there))
-    print(f"Recorded with TensorRT-RTX {answer.version}, because {there.why}.")
+    if there.why not in _SAID:
+        _SAID.add(there.why)
+        print(f"Recorded with TensorRT-RTX {answer.version}, because {there.why}.")
     return answer
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +37,12 @@ class Build:
     def errors(self) -> list[str]:
         """Texts of the ERROR lines of this build."""
         return [text for severity, text in self.log if severity.endswith("ERROR")]
+
+    @property
+    def words(self) -> str:
+        """Why it was refused, in NVIDIA's words: the last ERROR line that is not about a missing GPU."""
+        told = [text for text in self.errors if "cudaError" not in text]
+        return told[-1] if told else ""
 
     @property
     def kernels(self) -> list[tables.Row]:
@@ -94,7 +101,7 @@ class Answer:
             if b.built:
                 lines.append(f"  {b.card}: {len(b.table)} engine layers, {b.plan_bytes:,} bytes, {b.seconds:.1f} s")
             else:
-                lines.append(f"  {b.card}: {b.verdict} {(b.errors or [''])[0]}".rstrip())
+                lines.append(f"  {b.card}: {b.verdict} {b.words}".rstrip())
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
@@ -158,3 +165,16 @@ def _layer(line: str) -> dict[str, Any]:
 
 def _tensor(name: str, dims: str, dtype: str, layout: str) -> dict[str, Any]:
     return {"Name": name, "Dimensions": [int(n) for n in dims.split(",") if n], "Datatype": dtype, "Format": layout}
+
+
+def summary(answers: Mapping[str, Answer]) -> str:
+    """Several answers as a text table: layers, size, seconds (of the last card built), and the cards built for."""
+    lines = [("model", "network layers", "engine layers", "plan", "build", "built for")]
+    for name, answer in answers.items():
+        good = [build for build in answer.builds.values() if build.built]
+        last = good[-1] if good else None
+        facts = (len(last.table), f"{last.plan_bytes / 1e6:.1f} MB", f"{last.seconds:.1f} s") if last else ("-",) * 3
+        cards = " ".join(build.card for build in good) or answer.verdict
+        lines.append((name, str(len(answer.network)), *map(str, facts), cards))
+    widths = [max(len(line[i]) for line in lines) for i in range(5)]
+    return "\n".join("  ".join([*(c.ljust(w) for c, w in zip(x, widths, strict=False)), x[5]]) for x in lines)
