@@ -57,6 +57,12 @@ class Pretended(Machine):
     def cuda(self):
         return self.gpu
 
+    def hiding_tensorrt(self):
+        return ""
+
+    def is_wsl(self):
+        return False
+
     def nvidia_compiler(self):
         return self.compiler
 
@@ -238,6 +244,57 @@ def test_two_cudas_in_a_real_folder(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", program], env=place, capture_output=True, text=True, timeout=60)
     assert "[FAIL] mixed TensorRT packages" in done.stdout, done.stderr
     assert "finds no libcudart.so.99" in done.stdout
+
+
+def ask_really(folder: Path, packages: dict[str, str], files: dict[str, str]) -> str:
+    """The doctor's report in a process whose path begins with a folder of these packages and files; a GPU is told."""
+    for name, number in packages.items():
+        metadata = folder / f"{name.replace('-', '_')}-{number}.dist-info" / "METADATA"
+        metadata.parent.mkdir(parents=True)
+        metadata.write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {number}\n")
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    program = (
+        "from trt_lessons import doctor as d\nclass Here(d.Machine):\n    def cuda(self): return (1, 12, 9)\n"
+        "print(d.report(a(Here()) for a in (d.tensorrt,)))"
+    )
+    place = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}
+    done = subprocess.run([sys.executable, "-c", program], env=place, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    "files", [{"tensorrt/notes.txt": ""}, {"tensorrt.py": "x = 1\n"}, {"tensorrt/__init__.py": ""}]
+)
+def test_what_hides_tensorrt_is_named(tmp_path: Path, files: dict[str, str]) -> None:
+    said = ask_really(tmp_path, {"tensorrt-cu12": "11.4.0"}, files)
+    assert "[FAIL] the module named tensorrt is not TensorRT" in said and str(tmp_path / "tensorrt") in said
+
+
+@pytest.mark.parametrize("version", ["8.6.1", "10.3.0", "11.4.0"])
+def test_the_command_keeps_the_version_that_is_installed(tmp_path: Path, version: str) -> None:
+    text = "raise ImportError('libnvinfer.so.10: cannot open shared object file: No such file or directory')\n"
+    said = ask_really(
+        tmp_path, {"tensorrt-cu12": version, "tensorrt-cu12-bindings": version}, {"tensorrt/__init__.py": text}
+    )
+    assert f"tensorrt-cu12=={version}" in said and "without its libraries" in said
+
+
+def test_cudnn_is_called_by_its_name(tmp_path: Path) -> None:
+    text = "raise ImportError('libcudnn.so.8: cannot open shared object file: No such file or directory')\n"
+    said = ask_really(tmp_path, {"tensorrt": "8.6.1"}, {"tensorrt/__init__.py": text})
+    assert "cuDNN" in said and "nvidia-cudnn" in said
+
+
+def test_wsl_names_the_folder_of_windows_driver() -> None:
+    class Wsl(Pretended):
+        def driver_version(self):
+            return ""
+
+    said = doctor.driver(Wsl(gpu="libcuda.so.1 is not installed")).lines()
+    assert "/usr/lib/wsl/lib" in said and said.startswith("[FAIL]")
 
 
 def test_unwritable_folder_is_told(tmp_path: Path) -> None:
