@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 from . import __version__
-from .errors import LessonError, ModelFileError
+from .advice import commands as models
+from .errors import LessonError
 from .files import home, probe
 from .measuring import turns
 
@@ -56,18 +55,7 @@ def parser() -> argparse.ArgumentParser:
     _add_run_options(record)
     record.set_defaults(do=_record)
 
-    look = commands.add_parser("inspect", help="what an ONNX file holds, and what TensorRT will say of it")
-    look.add_argument("model", type=Path, metavar="ONNX")
-    look.add_argument("--template", type=Path, metavar="NPZ", help="write inputs of sensible shapes, to be filled")
-    look.add_argument("--json", action="store_true", help="for programs")
-    look.set_defaults(do=_inspect)
-
-    report = commands.add_parser("report", help="every precision of your model, measured, as one HTML file")
-    report.add_argument("model", type=Path, metavar="ONNX")
-    _add_own_options(report)
-    words = "name=1x3x224x224:8x3x224x224:16x3x224x224, for each open input"
-    report.add_argument("--profile", action="append", default=[], metavar="RANGE", help=words)
-    report.set_defaults(do=_report)
+    models.register(commands)
 
     compare = commands.add_parser("compare", help="the recordings of two machines beside each other")
     compare.add_argument("mine", nargs="?", help="folder in data/recordings, or a path (default: this machine)")
@@ -113,14 +101,7 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
     )
     own = command.add_argument_group("lesson 06, your own model")
     own.add_argument("--model", type=Path, metavar="ONNX", help="the model (default: the workbook's digits)")
-    _add_own_options(own)
-
-
-def _add_own_options(own: Any) -> None:
-    own.add_argument("--data", type=Path, metavar="NPZ", help='real inputs, named like the model\'s; "labels" if any')
-    own.add_argument("--limit", type=float, metavar="L", help="points of accuracy (0.5), or percent of error (2)")
-    own.add_argument("--batch", type=int, metavar="N", help="rows of the batch that is timed (256, or all)")
-    own.add_argument("--reports", type=Path, metavar="DIR", help="where the report goes (reports/)")
+    models.add_options(own)
 
 
 def _workbook(args: argparse.Namespace) -> Path:
@@ -133,49 +114,6 @@ def _doctor(args: argparse.Namespace) -> int:
     findings = doctor.examine()
     print(doctor.report(findings))
     return 1 if any(f.ok is False for f in findings) else 0
-
-
-def _inspect(args: argparse.Namespace) -> int:
-    from .advice import inspect
-
-    try:
-        told = inspect.look(args.model)
-        shapes = inspect.template(args.model, args.template) if args.template else {}
-    except LessonError as error:
-        return _bad_model(error)
-    if args.json:
-        print(
-            json.dumps({**told.to_dict(), "template": {name: list(shape) for name, shape in shapes.items()}}, indent=1)
-        )
-        return 0
-    print(told)
-    print(f"  {inspect.nvidia_word(args.model)}")
-    for name, shape in shapes.items():
-        print(f"  {args.template}: {name} {list(shape)}")
-    return 0
-
-
-def _report(args: argparse.Namespace) -> int:
-    from .advice import inspect, report, search, subject
-
-    try:
-        told = inspect.look(args.model)
-        print(told, flush=True)
-        if told.verdict == "refused":
-            raise ModelFileError(f"{told.name} is refused, so there is nothing to measure.", why=told.errors[0])
-        ranges = inspect.shapes_of(args.profile)
-        mine = subject.read(args.model, args.data, batch=args.batch, profiles=ranges)
-        found = search.search(mine, args.limit)
-    except LessonError as error:
-        return _bad_model(error)
-    print(found.table(), found.why, sep="\n")
-    print(f"report: {report.write(found, where=args.reports)}")
-    return 0
-
-
-def _bad_model(error: LessonError) -> int:
-    print(f"trt-lessons: {error}", file=sys.stderr)
-    return 2
 
 
 def _lab(args: argparse.Namespace) -> int:

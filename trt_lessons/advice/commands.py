@@ -1,0 +1,78 @@
+"""The commands `trt-lessons inspect` and `trt-lessons report`, for anybody's model."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..errors import LessonError, ModelFileError
+
+
+def register(commands: Any) -> None:
+    """Add both to the command line (argparse's subparsers)."""
+    look = commands.add_parser("inspect", help="what an ONNX file holds, and what TensorRT will say of it")
+    look.add_argument("model", type=Path, metavar="ONNX")
+    look.add_argument("--template", type=Path, metavar="NPZ", help="write inputs of sensible shapes, to be filled")
+    look.add_argument("--json", action="store_true", help="for programs")
+    look.set_defaults(do=_inspect)
+
+    report = commands.add_parser("report", help="every precision of your model, measured, as one HTML file")
+    report.add_argument("model", type=Path, metavar="ONNX")
+    add_options(report)
+    words = "name=1x3x224x224:8x3x224x224:16x3x224x224, for each open input"
+    report.add_argument("--profile", action="append", default=[], metavar="RANGE", help=words)
+    report.set_defaults(do=_report)
+
+
+def add_options(own: Any) -> None:
+    """The options that `report` and lesson 06 share."""
+    own.add_argument("--data", type=Path, metavar="NPZ", help='real inputs, named like the model\'s; "labels" if any')
+    own.add_argument("--limit", type=float, metavar="L", help="points of accuracy (0.5), or percent of error (2)")
+    own.add_argument("--batch", type=int, metavar="N", help="rows of the batch that is timed (256, or all)")
+    own.add_argument("--reports", type=Path, metavar="DIR", help="where the report goes (reports/)")
+
+
+def _inspect(args: argparse.Namespace) -> int:
+    from . import inspect
+
+    try:
+        told = inspect.look(args.model)
+        shapes = inspect.template(args.model, args.template) if args.template else {}
+    except LessonError as error:
+        return _bad_model(error)
+    if args.json:
+        print(
+            json.dumps({**told.to_dict(), "template": {name: list(shape) for name, shape in shapes.items()}}, indent=1)
+        )
+        return 0
+    print(told)
+    print(f"  {inspect.nvidia_word(args.model)}")
+    for name, shape in shapes.items():
+        print(f"  {args.template}: {name} {list(shape)}")
+    return 0
+
+
+def _report(args: argparse.Namespace) -> int:
+    from . import inspect, report, search, subject
+
+    try:
+        told = inspect.look(args.model)
+        print(told, flush=True)
+        if told.verdict == "refused":
+            raise ModelFileError(f"{told.name} is refused, so there is nothing to measure.", why=told.errors[0])
+        ranges = inspect.shapes_of(args.profile)
+        mine = subject.read(args.model, args.data, batch=args.batch, profiles=ranges)
+        found = search.search(mine, args.limit)
+    except LessonError as error:
+        return _bad_model(error)
+    print(found.table(), found.why, sep="\n")
+    print(f"report: {report.write(found, where=args.reports)}")
+    return 0
+
+
+def _bad_model(error: LessonError) -> int:
+    print(f"trt-lessons: {error}", file=sys.stderr)
+    return 2
