@@ -63,6 +63,7 @@ def page(notebook: dict, terms: list[Term], name: str, repository: str) -> dict:
 def describe_picture(cell: dict[str, Any]) -> None:
     """Hand a figure's alt text to MyST-NB, which reads it from the cell."""
     for output in cell["outputs"]:
+        output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)  # a page has no kernel
         about = output.get("metadata", {}).get("image/png", {})
         if about.get("alt"):
             cell["metadata"]["mystnb"] = {"image": {"alt": about["alt"]}}

@@ -316,11 +316,11 @@ def _progress(args: argparse.Namespace) -> int:
 
 
 def _classroom(args: argparse.Namespace) -> int:
-    from .workbook import classroom, execute
+    from .workbook import classroom, execute, status
 
     source = execute.lessons_folder()
     if args.folder[0] == Path("status"):
-        return _class_status(args, source / "checks")
+        return status.command(args.folder[1:], source / "checks", args.port if args.serve else None)
     if len(args.folder) > 1:
         raise LessonError("A course is one folder.", cure="trt-lessons classroom FOLDER, or classroom status FOLDER")
     folder = args.folder[0]
@@ -328,18 +328,6 @@ def _classroom(args: argparse.Namespace) -> int:
     lessons = [execute.find_notebook(name, source) for name in names]
     print("\n".join(classroom.make_course(folder, lessons)))
     print(f"Students get {folder}/release. Go on there with nbgrader: docs/classroom/README.md")
-    return 0
-
-
-def _class_status(args: argparse.Namespace, checks: Path) -> int:
-    from .workbook import exercises, status
-
-    if len(args.folder) != 2:
-        raise LessonError("Which folder holds the class?", cure="trt-lessons classroom status FOLDER")
-    if args.serve:
-        status.serve(args.folder[1], [e.id for e in exercises.all_exercises(checks)], args.port)
-        return 0
-    print("\n".join(status.lines(status.read(args.folder[1]))))
     return 0
 
 

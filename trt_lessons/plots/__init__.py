@@ -6,6 +6,7 @@ given Measurements find it themselves. Introduced in lesson 00.
 
 from __future__ import annotations
 
+from . import sliders
 from .build import accuracy_vs_latency, build_time_vs_level, precision, roofline
 from .drawings import digits, flow_chart, ownership
 from .general import ablation, bars, compare, lines
