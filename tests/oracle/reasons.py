@@ -18,7 +18,6 @@ OURS = {
     r"quantizelinear_e4m3fn$": "an FP8 zero point that is an input is no constant for the interpreter",
     r"bernoulli_(double|seed)_expanded": "onnxruntime computes RandomUniformLike before opset 22 only",
     r"test_mvn$": "onnx 1.21 infers no shapes for MeanVarianceNormalization's function with default axes",
-    r"(AvgPool\d|BatchNorm\d)": "onnxruntime computes opset 7 and later; the model has opset 6",
     r"operator_symbolic_override_nested": "Sum broadcasts before opset 8 for the interpreter",
     r"range_float_type_positive_delta_expanded": "a loop's trip count from FP32 inputs",
     r"loop11": "RTX ends in an internal error (makeScopeNodesContiguous)",

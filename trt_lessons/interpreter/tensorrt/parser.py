@@ -21,6 +21,7 @@ from .network import INetworkDefinition
 from .reading.conditions import Values
 from .reading.limits import Facts, Seen, beyond_types, beyond_values
 from .reading.ops import KIND_OF, TENSOR_OPS, unknown_op
+from .reading.preparing import Unreadable, computable, opset_of, prepared
 from .reading.rewriting import captured, narrowed, renamed, unique
 from .reading.rules import attributes, graphs_of, refused, refused_types
 from .types import FROM_ONNX, Dims
@@ -91,18 +92,35 @@ class OnnxParser(Flags):
         proto = onnx.ModelProto()
         try:
             proto.ParseFromString(bytes(model))
-            if not proto.graph.node or not proto.opset_import:
+            if not proto.graph.node:
                 raise ValueError("it holds no graph")
-            if path is not None:
-                onnx.load_external_data_for_model(proto, os.path.dirname(os.fspath(path)))
         except Exception as problem:  # protobuf, onnx and the file system each have errors of their own
             text = f"Failed to parse ONNX model: {problem or 'the bytes are not an ONNX protobuf'}"
             return self._error(E.ErrorCode.MODEL_DESERIALIZE_FAILED, text)
         try:
-            return self._takes_types(proto.graph) and self._takes_nodes(proto) and self._import(proto)
+            self._load_external(proto, path)
+            proto = prepared(proto)
+            taken = self._takes_types(proto.graph) and self._takes_nodes(proto)
+            return taken and self._import(computable(proto))
+        except Unreadable as problem:
+            return self._error(problem.code, problem.words)
         except Exception as problem:  # whatever reading a strange model raises must not leave this call
             told = f"the interpreter cannot read this model: {type(problem).__name__}: {problem}"
             return self._error(E.ErrorCode.INTERNAL_ERROR, told)
+
+    def _load_external(self, model: onnx.ModelProto, path: str | None) -> None:
+        """Weights that lie in files beside the model; Unreadable where one is missing, short or out of reach."""
+        outside = [c.name for c in model.graph.initializer if c.data_location == TensorProto.EXTERNAL]
+        if not outside:
+            return
+        told = f"Failed to import initializer: the weights of {', '.join(outside[:3])} lie in a file beside the model"
+        if path is None:
+            told += ": use parse_from_file, or parse(model, path) with the model's path"
+            raise Unreadable(E.ErrorCode.INVALID_GRAPH, told)
+        try:
+            onnx.load_external_data_for_model(model, os.path.dirname(os.fspath(path)))
+        except Exception as problem:  # onnx and the file system each have errors of their own
+            raise Unreadable(E.ErrorCode.INVALID_GRAPH, f"{told}: {problem}") from None
 
     def _takes_types(self, graph: onnx.GraphProto) -> bool:
         refusal = refused_types(graph)
@@ -110,7 +128,7 @@ class OnnxParser(Flags):
 
     def _takes_nodes(self, model: onnx.ModelProto) -> bool:
         """Whether all ops are known and within TensorRT's rules; every one that is not gives an error."""
-        graph, opset = model.graph, next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1)
+        graph, opset = model.graph, opset_of(model)
         constants, before = {c.name: c for c in graph.initializer} | _constant_nodes(graph), len(self._errors)
         seen = _facts(graph, constants, opset)
         for i, node in enumerate(graph.node):
@@ -133,7 +151,7 @@ class OnnxParser(Flags):
         if changed:
             told = f"FLOAT64 becomes FP32, as TensorRT has none: {', '.join(changed[:5])}"
             self.logger.log(E.Severity.WARNING, told)
-        network._lowering.opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
+        network._lowering.opset = opset_of(model)
         network.name = graph.name or network.name
         constants = {c.name: c for c in graph.initializer} | _constant_nodes(graph)
         known: dict[str, ITensor] = {}

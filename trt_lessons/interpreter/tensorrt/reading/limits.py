@@ -95,7 +95,7 @@ VALUES: list[Row] = [  # what the file alone tells; a row holds where its functi
     ("ScatterND", _ATTR, "a reduction is not supported", lambda s: s.attrs.get("reduction", "none") != "none"),
     ("ScatterElements", _ATTR, "a reduction is not supported", lambda s: s.attrs.get("reduction", "none") != "none"),
     ("TensorScatter", _NODE, "only the mode linear is supported", lambda s: s.attrs.get("mode", "linear") != "linear"),
-    (f"{ELEMENTWISE} And Or Xor Equal Gemm", _NODE, "broadcasting as before opset 7 is not supported",
+    (f"{ELEMENTWISE} And Or Xor Equal Gemm PRelu", _NODE, "broadcasting as before opset 7 is not supported",
      lambda s: s.facts.opset < 7 and len(s.node.input) > 1),
 ]  # fmt: skip
 
