@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # what an editor sees; `_EXPORTS` below says the same to Pyth
     from . import models as models
     from . import plots as plots
     from . import precision as precision
+    from . import scale as scale
     from .advice import buckets as buckets
     from .advice import nvidia as nvidia
     from .advice import report as report
@@ -50,7 +51,7 @@ __version__ = "0.1.0"
 
 # the module that a name of this package comes from -> the names (a module of that name, or something in it)
 _FROM = {
-    "": "backend compat errors models plots precision",
+    "": "backend compat errors models plots precision scale",
     "advice": "buckets nvidia report search",
     "advice.comparison": "compare",
     "backend": "cuda cudart describe trt",

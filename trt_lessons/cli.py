@@ -1,4 +1,4 @@
-"""The command `trt-lessons`: doctor, lab, run, record, compare, solution, progress, classroom."""
+"""The command `trt-lessons`: doctor, lab, run, record, compare, solution, progress, classroom, sweep."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from .advice import commands as models
 from .errors import LessonError
 from .files import home, probe
 from .measuring import turns
+from .scale import commands as scale
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -56,6 +57,8 @@ def parser() -> argparse.ArgumentParser:
     record.set_defaults(do=_record)
 
     models.register(commands)
+
+    scale.add(commands)
 
     compare = commands.add_parser("compare", help="the recordings of two machines beside each other")
     compare.add_argument("mine", nargs="?", help="folder in data/recordings, or a path (default: this machine)")

@@ -300,18 +300,24 @@ def _write(lesson: str, name: str, encoded: Any, where: Provenance) -> None:
 
 def write(path: Path, lesson: str, name: str, encoded: Any, where: Provenance) -> None:
     """Put one entry into the lesson's file: under a lock, written aside and renamed, other entries kept."""
-    machine = where.to_dict()
-    about = {k: machine.pop(k) for k in ("utc", "model_sha256", "plan_sha256", "options")}
-    run = machine.pop("run") or origin.run_id()
+    write_all(path, lesson, [(name, encoded, where)])
+
+
+def write_all(path: Path, lesson: str, new: list[tuple[str, Any, Provenance]]) -> None:
+    """Put several entries, (name, encoded value, origin), into the lesson's file at once, as `write` does one."""
     with _locked(path):
         sweep(path)
         runs, entries = {}, {}
         if path.exists():
             old = load(path)
             runs, entries = dict(old.runs), dict(old.entries)
-        runs[run] = machine
-        about = {k: encode(v) for k, v in about.items() if v not in (None, {})}
-        entries[name] = {"value": encoded, "run": run, **about}
+        for name, encoded, where in new:
+            machine = where.to_dict()
+            about = {k: machine.pop(k) for k in ("utc", "model_sha256", "plan_sha256", "options")}
+            run = machine.pop("run") or origin.run_id()
+            runs[run] = machine
+            about = {k: encode(v) for k, v in about.items() if v not in (None, {})}
+            entries[name] = {"value": encoded, "run": run, **about}
         used = {entry["run"] for entry in entries.values()}
         content = {
             "schema": SCHEMA,

@@ -1,0 +1,31 @@
+"""Past one machine: a sweep over many cards on Ray, an engine behind Triton or Ray Serve. Introduced in lesson 09.
+
+    cases = tl.scale.table(["digits.onnx"], precision=["fp32", "fp16"], batch=[1, 64])
+    tl.scale.sweep(cases, "results")
+
+Everything loads when it is first used; Ray, Triton and their clients are the extra `scale`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_FROM = {
+    "cases": "Case read table",
+    "sweeping": "Sweep sweep",
+    "serving.repository": "write",
+    "serving.server": "Server",
+}
+_EXPORTS = {name: module for module, names in _FROM.items() for name in names.split()}
+__all__ = sorted(_EXPORTS)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"trt_lessons.scale has no {name!r}; it has: {', '.join(__all__)}")
+    return getattr(importlib.import_module(f".{_EXPORTS[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
