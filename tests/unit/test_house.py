@@ -120,7 +120,7 @@ def test_environment_is_for_this_cuda() -> None:
 def test_each_dependency_has_its_reason() -> None:
     text = (ROOT / "pyproject.toml").read_text()
     lists = re.findall(r"^(?:dependencies|gpu|gpu13|nvidia|dev|classroom|site|scale) = \[\n(.*?)^\]", text, re.M | re.S)
-    assert len(lists) == 7
+    assert len(lists) == 8
     for line in "".join(lists).splitlines():
         assert re.fullmatch(r'\s+"[^"]+",\s+# .+', line), f"no reason: {line}"
 
