@@ -5,6 +5,7 @@ from .callbacks import *  # noqa: F403
 from .callbacks import ILogger
 from .enums import *  # noqa: F403
 from .layers import ILayer, ITensor
+from .layers.control import *  # noqa: F403
 from .layers.kinds import *  # noqa: F403
 from .network import INetworkDefinition
 from .parser import OnnxParser, ParserError

@@ -222,6 +222,7 @@ class Builder(Reporter):
             return INTERNAL, where, "Network must have at least one output"
         try:
             network._lowering.update()
+            network._lowering.fold(network._lowering)
         except NetworkError as problem:
             return INTERNAL, where, str(problem)
         wrong = beyond(network._lowering)

@@ -11,8 +11,10 @@ from . import layers as L
 from .callbacks import INTERNAL, Reporter
 from .layers import ITensor
 from .lowering.limits import MOST_K
+from .lowering.loops import LOOPS, folded
 from .lowering.lowering import Lowering
 from .lowering.shapes import NetworkError
+from .lowering.special import SPECIAL
 from .lowering.writers import WRITERS
 from .types import Dims, Weights, as_array
 
@@ -26,7 +28,8 @@ class INetworkDefinition(L.Owner):
         self._layers: list[L.ILayer] = []
         self._inputs: list[ITensor] = []
         self._outputs: list[ITensor] = []
-        self._lowering = Lowering(self, WRITERS)
+        self._numbered: dict[str, int] = {}
+        self._lowering = Lowering(self, WRITERS | SPECIAL | LOOPS, folded)
 
     num_layers = property(lambda self: len(self._layers))
     num_inputs = property(lambda self: len(self._inputs))
@@ -80,10 +83,12 @@ class INetworkDefinition(L.Owner):
         return "input" if tensor in self._inputs else "output" if tensor in self._outputs else ""
 
     def _holds_shape(self, tensor: ITensor) -> bool:
+        if tensor._producer is not None and tensor._producer._type == E.LayerType.SHAPE:
+            return True
         with contextlib.suppress(NetworkError):
             self._lowering.update()
-        made_by = tensor._producer and tensor._producer._type
-        return made_by == E.LayerType.SHAPE or tensor._name in self._lowering.sizes()
+            return tensor._name in self._lowering.sizes()
+        return False
 
     def _known(self, tensor: ITensor, what: str, otherwise: object) -> Any:
         wrong = None
@@ -128,7 +133,7 @@ class INetworkDefinition(L.Owner):
         if any(isinstance(x, ITensor) and x._network is not self for x in inputs):
             return self._refuse(f"add{kind.name}", "condition: containsTensor(input): it is another network's") or None
         layer = L.KINDS.get(kind, L.ILayer)(self, len(self._layers), kind, inputs, values or {})
-        suffixes = [""] + [f"_{i}" for i in range(1, outputs)]
+        suffixes = ["", *(f"_{i}" for i in range(1, outputs))][:outputs]
         layer._outputs = [ITensor(self, f"{layer._name}_output{suffix}", layer) for suffix in suffixes]
         self._layers.append(layer)
         return layer
@@ -280,3 +285,49 @@ class INetworkDefinition(L.Owner):
 
     def add_lrn(self, input: ITensor, window: int, alpha: float, beta: float, k: float) -> L.ILRNLayer:
         return self._add("LRN", [input], {"window_size": window, "alpha": alpha, "beta": beta, "k": k})
+
+    def add_fill(
+        self, shape: Dims, op: E.FillOperation, output_type: E.DataType = E.DataType.FLOAT
+    ) -> L.IFillLayer:  # fmt: skip
+        """Numbers one behind the other or random ones; `set_input` gives shape, alpha and beta as tensors."""
+        return self._add("FILL", [], {"shape": Dims(shape), "operation": op, "to_type": output_type})
+
+    def add_scatter(self, data: ITensor, indices: ITensor, updates: ITensor, mode: E.ScatterMode) -> L.IScatterLayer:
+        """`data` with the elements that `indices` point at replaced by `updates`."""
+        return self._add("SCATTER", [data, indices, updates], {"mode": mode})
+
+    def add_one_hot(self, indices: ITensor, values: ITensor, depth: ITensor, axis: int) -> L.IOneHotLayer:
+        """`values` holds [off, on]; `depth` is the size of the new axis."""
+        return self._add("ONE_HOT", [indices, values, depth], {"axis": int(axis)})
+
+    def add_nms(
+        self, boxes: ITensor, scores: ITensor, max_output_boxes_per_class: ITensor,
+        indices_type: E.DataType = E.DataType.INT32,
+    ) -> L.INMSLayer:  # fmt: skip
+        """Boxes [batch, count, 4], scores [batch, count, classes]; outputs: indices [kept, 3], and how many."""
+        inputs = [boxes, scores, max_output_boxes_per_class]
+        return self._add("NMS", inputs, {"indices_type": indices_type}, 2)
+
+    def add_cumulative(
+        self, input: ITensor, axis: ITensor, op: E.CumulativeOperation, exclusive: bool, reverse: bool
+    ) -> L.ICumulativeLayer:
+        """Sums along `axis`, a constant without dimensions."""
+        return self._add("CUMULATIVE", [input, axis], {"op": op, "exclusive": exclusive, "reverse": reverse})
+
+    def add_attention(
+        self, query: ITensor, key: ITensor, value: ITensor, norm_op: E.AttentionNormalizationOp, causal: bool
+    ) -> L.IAttention:
+        """softmax(query key^T) value over [batch, heads, length, size]."""
+        entry = self._add("ATTENTION_INPUT", [query, key, value], {}, 0)
+        values = {"norm_op": norm_op, "causal": bool(causal)}
+        return L.IAttention((entry, self._add("ATTENTION_OUTPUT", [query, key, value], values)))
+
+    def add_loop(self) -> L.ILoop:
+        """An empty loop: its own calls add what brings tensors in and out."""
+        self._numbered["Loop"] = number = self._numbered.get("Loop", -1) + 1
+        return L.ILoop(f"(Unnamed Loop* {number})", self._add)
+
+    def add_if_conditional(self) -> L.IIfConditional:
+        """An empty conditional: its own calls set the condition and add inputs and outputs."""
+        self._numbered["If"] = number = self._numbered.get("If", -1) + 1
+        return L.IIfConditional(f"(Unnamed IfConditional* {number})", self._add)

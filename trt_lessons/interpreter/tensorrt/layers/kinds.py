@@ -5,6 +5,7 @@ from __future__ import annotations
 from .. import enums as E
 from ..types import Dims, as_array
 from .base import ILayer, attr
+from .control import BOUNDARIES
 
 
 class IConvolutionLayer(ILayer):
@@ -85,7 +86,19 @@ _KINDS = {
     "UNSQUEEZE": _kind("IUnsqueezeLayer", "Dimensions of size 1 put in."),
     "LRN": _kind("ILRNLayer", "Local response normalization across channels.",
                  window_size=attr(int), alpha=attr(float), beta=attr(float), k=attr(float)),
+    "FILL": _kind("IFillLayer", "Numbers one behind the other (LINSPACE: alpha + beta * index) or random ones.",
+                  shape=attr(Dims), operation=attr(), to_type=attr(default=E.DataType.FLOAT),
+                  alpha=attr(default=0.0), beta=attr(default=1.0)),
+    "SCATTER": _kind("IScatterLayer", "A tensor with some elements replaced.", mode=attr(), axis=attr(int, 0)),
+    "ONE_HOT": _kind("IOneHotLayer", "A new axis: the second value where the index points, else the first.",
+                     axis=attr(int, -1)),
+    "NMS": _kind("INMSLayer", "The best boxes; those that overlap a better one too much are left out.",
+                 bounding_box_format=attr(default=E.BoundingBoxFormat.CORNER_PAIRS), topk_box_limit=attr(int, 200),
+                 indices_type=attr(default=E.DataType.INT32)),
+    "CUMULATIVE": _kind("ICumulativeLayer", "Sums up to each element along an axis.",
+                        op=attr(), exclusive=attr(bool, False), reverse=attr(bool, False)),
 }  # fmt: skip
+_KINDS |= BOUNDARIES
 KINDS: dict[E.LayerType, type[ILayer]] = {E.LayerType.__members__[name]: kind for name, kind in _KINDS.items()}
 globals().update({kind.__name__: kind for kind in _KINDS.values()})
 NAMES = [kind.__name__ for kind in KINDS.values()]

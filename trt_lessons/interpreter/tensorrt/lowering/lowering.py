@@ -48,11 +48,14 @@ class Kept(NamedTuple):
     constant: TensorProto | None = None
 
 
+Writers = dict[E.LayerType, Callable[[ILayer, "Emit"], object]]
+
+
 class Lowering:
     """A network's ONNX form, kept up to date layer by layer."""
 
-    def __init__(self, network: Network, writers: dict[E.LayerType, Callable[[ILayer, Emit], object]]) -> None:
-        self.network, self.writers = network, writers
+    def __init__(self, network: Network, writers: Writers, fold: Callable[[Lowering], list[NodeProto]]) -> None:
+        self.network, self.writers, self.fold = network, writers, fold
         self.parts: dict[int, Emit] = {}  # by the layer's index
         self.kept: dict[int, Kept] = {}  # likewise
         self.order: list[int] = []  # in which layers can run: one may use the output of a layer added after it
@@ -104,6 +107,9 @@ class Lowering:
     def _sort(self, layers: list[ILayer]) -> None:
         order: dict[int, None] = {}
         inputs = [[x for x in map(layer.get_input, range(layer.num_inputs)) if x is not None] for layer in layers]
+        for i, layer in enumerate(layers):
+            if layer.type == E.LayerType.RECURRENCE and i not in self.kept:
+                del inputs[i][1:]  # the next turn's value comes from behind
         outputs = (map(layer.get_output, range(layer.num_outputs)) for layer in layers)
         maker = {id(tensor): i for i, made in enumerate(outputs) for tensor in made}
 
@@ -131,13 +137,24 @@ class Lowering:
         if light:
             constants, large = lighter(constants)
             inputs += large
-        nodes = [node for i in self.order if i in self.parts for node in self.parts[i].nodes]  # behind those they need
+        if light:  # a loop as if it ran once
+            nodes = [node for i in self.order if i in self.parts for node in self.parts[i].nodes]
+        else:
+            nodes = self.fold(self)
         graph = helper.make_graph(nodes, self.network.name or "network", inputs, list(outputs), constants)
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=IR_VERSION)
 
     def sizes(self) -> set[str]:
         """Names of the values that are sizes (shape tensors)."""
-        return sizes([node for part in self.parts.values() for node in part.nodes])
+        return sizes(self.fold(self))
+
+    def layers_of(self, kind: E.LayerType) -> list[ILayer]:
+        """All layers of a kind that the layer API added."""
+        chosen = [i for i in range(self.network.num_layers) if i not in self.kept]
+        found = [layer for layer in map(self.network.get_layer, chosen) if layer.type == kind]
+        for layer in found:
+            layer.__class__ = KINDS[kind]
+        return found
 
     def _infer(self, strict: bool = True) -> None:
         try:

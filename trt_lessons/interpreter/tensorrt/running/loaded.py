@@ -31,7 +31,8 @@ class Loaded:
         self.session: ort.InferenceSession | None = None
         if not self.missing:
             self.session = P.session(data or model.SerializeToString(), P.session_options(self.facts["level"], model))
-        self.open_ended = _data_dependent(model)
+        fixed = {n for n, t in self.io.items() if -1 not in t["shape"]}
+        self.open_ended = _data_dependent(model) - fixed
 
     def numpy(self, name: str) -> np.dtype:
         """The NumPy type of an input or output."""
@@ -47,6 +48,8 @@ class Loaded:
         if key not in self._seen:
             protos = {n: numpy_helper.from_array(a, n) for n, a in numbers.items()}
             found = P.concrete(self.light, inputs, protos)
+            fixed = {n: tuple(self.io[n]["shape"]) for n in self.outputs if -1 not in self.io[n]["shape"]}
+            found |= {n: shape for n, shape in fixed.items() if -1 in found.get(n, (-1,))}
             if any(-1 in found.get(n, (-1,)) and n not in self.open_ended for n in self.outputs):
                 feeds = {n: numbers[n] if n in numbers else np.zeros(s, self.numpy(n)) for n, s in inputs.items()}
                 arrays = P.computed(self.session, self.outputs, feeds)
@@ -57,9 +60,10 @@ class Loaded:
 
 
 def _data_dependent(model: onnx.ModelProto) -> set[str]:
-    """Values whose shape depends on numbers that only a run brings: all that follows from a NonZero."""
+    """Values whose shape depends on numbers that only a run brings: what a NonZero, an NMS, a while makes."""
     found: set[str] = set()
     for node in model.graph.node:
-        if node.op_type == "NonZero" or found & set(node.input):
+        endless = node.op_type == "Loop" and not node.input[0]  # how often it turns is known only after the run
+        if endless or node.op_type in ("NonZero", "NonMaxSuppression") or found & set(node.input):
             found |= set(node.output)
     return found
