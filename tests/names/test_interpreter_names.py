@@ -24,6 +24,7 @@ PACKAGE = "trt_lessons.interpreter"
 CLASSES = {n: v for n, v in public(ours).items() if inspect.isclass(v) and v.__module__.startswith(PACKAGE)}
 ENUMS = {n: v for n, v in CLASSES.items() if issubclass(v, enum.Enum)}
 CONSTRUCTORS = ("Builder", "Runtime", "Refitter", "OnnxParser", "Logger")  # what a learner makes by name
+BASES = {"ILayer", "ILogger", "Dims", "IProfiler", "ILoopBoundaryLayer", "IIfConditionalBoundaryLayer"}
 METHODS = {
     f"{n}.{m}": f
     for n, kind in CLASSES.items()
@@ -51,7 +52,7 @@ def test_members(name):
     """No member that TensorRT's class, or the base class it has there, lacks."""
     owners = {
         name,
-        *(b.__name__ for b in CLASSES[name].__mro__ if b.__name__ in ("ILayer", "ILogger", "Dims", "IProfiler")),
+        *(b.__name__ for b in CLASSES[name].__mro__ if b.__name__ in BASES),
     }
     missing = [m for m in members(CLASSES[name], PACKAGE) if not any(f"{o}.{m}" in REAL for o in owners)]
     assert not [m for m in missing if f"{name}.{m}" not in CALLBACKS]

@@ -98,7 +98,7 @@ class IIfConditionalOutputLayer(IIfConditionalBoundaryLayer):
     """The tensor of the branch that is taken."""
 
 
-class IAttentionLayer(ILayer):
+class _AttentionLayer(ILayer):
     """The inside of an attention: what `IAttention` is set to."""
 
     norm_op, causal, mask = attr(), attr(bool, False), attr()
@@ -107,7 +107,7 @@ class IAttentionLayer(ILayer):
 class IAttention:
     """softmax(query key^T) value, over [batch, heads, length, size]; scale the query before, as TensorRT wants it."""
 
-    def __init__(self, layers: tuple[ILayer, IAttentionLayer]) -> None:
+    def __init__(self, layers: tuple[ILayer, _AttentionLayer]) -> None:
         self._entry, self._layer = layers
         self.name, self.metadata, self.decomposable = f"(Unnamed Layer* {layers[0]._index - 1}) [Attention]", "", False
 
@@ -158,7 +158,7 @@ class IAttention:
 BOUNDARIES = {
     "TRIP_LIMIT": ITripLimitLayer, "RECURRENCE": IRecurrenceLayer, "ITERATOR": IIteratorLayer,
     "LOOP_OUTPUT": ILoopOutputLayer, "CONDITION": IConditionLayer, "CONDITIONAL_INPUT": IIfConditionalInputLayer,
-    "CONDITIONAL_OUTPUT": IIfConditionalOutputLayer, "ATTENTION_OUTPUT": IAttentionLayer,
+    "CONDITIONAL_OUTPUT": IIfConditionalOutputLayer, "ATTENTION_OUTPUT": _AttentionLayer,
 }  # fmt: skip
 NAMES = ["IAttention", "IIfConditional", "IIfConditionalBoundaryLayer", "ILoop", "ILoopBoundaryLayer"]
 __all__ = NAMES

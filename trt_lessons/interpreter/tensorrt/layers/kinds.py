@@ -101,6 +101,6 @@ _KINDS = {
 _KINDS |= BOUNDARIES
 KINDS: dict[E.LayerType, type[ILayer]] = {E.LayerType.__members__[name]: kind for name, kind in _KINDS.items()}
 globals().update({kind.__name__: kind for kind in _KINDS.values()})
-NAMES = [kind.__name__ for kind in KINDS.values()]
+NAMES = [kind.__name__ for kind in KINDS.values() if not kind.__name__.startswith("_")]
 
 __all__ = NAMES
