@@ -115,7 +115,7 @@ def _choice(layer: ILayer, e: Emit) -> None:
     asked = [c for c in e.lowering.layers_of(E.LayerType.CONDITION) if c.conditional is layer.conditional]
     if not asked:
         raise NetworkError("its conditional has no condition: call set_condition")
-    shapes = [e.known(x).shape for x in e.inputs]
+    shapes = [tuple(e.known(x).shape) for x in e.inputs]
     if shapes[0] != shapes[1]:
         raise NetworkError(f"the two branches have shapes {shapes[0]} and {shapes[1]}; they must be equal")
     kind = TO_ONNX[e.known(e.inputs[0]).dtype.name]
