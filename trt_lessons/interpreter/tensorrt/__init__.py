@@ -8,8 +8,9 @@ from .layers import ILayer, ITensor
 from .layers.control import *  # noqa: F403
 from .layers.kinds import *  # noqa: F403
 from .network import INetworkDefinition
-from .parser import OnnxParser, ParserError
+from .parser import OnnxParser
 from .parser_refitter import OnnxParserRefitter
+from .reading.errors import ParserError
 from .running.context import IExecutionContext
 from .running.engine import ICudaEngine, Runtime
 from .running.inspector import EngineInspector

@@ -19,6 +19,7 @@ from .lowering.shapes import NetworkError, known_of
 from .lowering.writers import ELEMENTWISE
 from .network import INetworkDefinition
 from .reading.conditions import Values
+from .reading.errors import ErrorList
 from .reading.limits import Facts, Seen, beyond_types, beyond_values
 from .reading.ops import KIND_OF, TENSOR_OPS, unknown_op
 from .reading.preparing import Unreadable, computable, opset_of, prepared
@@ -27,53 +28,12 @@ from .reading.rules import attributes, graphs_of, refused, refused_types
 from .types import FROM_ONNX, Dims
 
 
-class ParserError:
-    """One thing the parser could not read."""
-
-    def __init__(self, code: E.ErrorCode, desc: str, index: int = -1, node: NodeProto | None = None) -> None:
-        self._code, self._desc, self._index, self._node = code, desc, index, node
-
-    def code(self) -> E.ErrorCode:
-        """The kind of error."""
-        return self._code
-
-    def desc(self) -> str:
-        """The error in words."""
-        return self._desc
-
-    def node(self) -> int:
-        """The index of the ONNX node, -1 where there is none."""
-        return self._index
-
-    def node_name(self) -> str:
-        """The name of the ONNX node."""
-        return self._node.name if self._node else ""
-
-    def node_operator(self) -> str:
-        """The op of the ONNX node."""
-        return self._node.op_type if self._node else ""
-
-    def __str__(self) -> str:
-        node = f"In node {self._index} with name: {self.node_name()} and operator: {self.node_operator()}"
-        return f"{node}: {self._code.name}: {self._desc}"
-
-
-class OnnxParser(Flags):
+class OnnxParser(ErrorList, Flags):
     """Reads ONNX into a network; where it returns False, `get_error(i)` says what was wrong."""
 
     def __init__(self, network: INetworkDefinition, logger: ILogger) -> None:
-        self._network, self.logger = network, logger
-        self._errors: list[ParserError] = []
-
-    num_errors = property(lambda self: len(self._errors))
-
-    def get_error(self, index: int) -> ParserError | None:
-        """The index-th error; None past the end."""
-        return self._errors[index] if 0 <= index < len(self._errors) else None
-
-    def clear_errors(self) -> None:
-        """Forget the errors."""
-        self._errors.clear()
+        super().__init__(logger)
+        self._network = network
 
     def parse_from_file(self, model: str) -> bool:
         """Read a file (and the weights in files beside it)."""
@@ -138,12 +98,6 @@ class OnnxParser(Flags):
             if refusal:
                 self._error(*refusal, i, node)
         return len(self._errors) == before
-
-    def _error(self, code: E.ErrorCode, desc: str, index: int = -1, node: NodeProto | None = None) -> bool:
-        error = ParserError(code, desc, index, node)
-        self._errors.append(error)
-        self.logger.log(E.Severity.ERROR, str(error) if node else desc)
-        return False
 
     def _import(self, model: onnx.ModelProto) -> bool:
         network, graph = self._network, model.graph

@@ -9,27 +9,17 @@ from onnx import TensorProto, helper, numpy_helper
 
 from . import enums as E
 from .callbacks import ILogger
-from .parser import ParserError
+from .reading.errors import ErrorList
 from .running.refitter import Refitter
 from .types import Weights
 
 
-class OnnxParserRefitter:
+class OnnxParserRefitter(ErrorList):
     """Gives a Refitter every weight of a file by its name; `refit_cuda_engine` then puts them in."""
 
     def __init__(self, refitter: Refitter, logger: ILogger) -> None:
-        self._refitter, self.logger = refitter, logger
-        self._errors: list[ParserError] = []
-
-    num_errors = property(lambda self: len(self._errors))
-
-    def get_error(self, index: int) -> ParserError:
-        """The index-th error."""
-        return self._errors[index]
-
-    def clear_errors(self) -> None:
-        """Forget the errors."""
-        self._errors.clear()
+        super().__init__(logger)
+        self._refitter = refitter
 
     def refit_from_file(self, model: str) -> bool:
         """Read a file, and give the refitter its weights; False where they do not fit."""
@@ -56,11 +46,6 @@ class OnnxParserRefitter:
             if not self._refitter.set_named_weights(name, Weights(numpy_helper.to_array(found[name]))):
                 return self._error(E.ErrorCode.REFIT_FAILED, f"the weights {name} do not fit the engine")
         return True
-
-    def _error(self, code: E.ErrorCode, desc: str) -> bool:
-        self._errors.append(ParserError(code, desc))
-        self.logger.log(E.Severity.ERROR, desc)
-        return False
 
 
 def _weights(graph: onnx.GraphProto) -> dict[str, TensorProto]:

@@ -21,23 +21,18 @@ class Owner(Reporter):
 
     def _changed(self, index: int) -> None:
         """Forget what was worked out from the index-th layer on."""
-        raise NotImplementedError
 
     def _changing(self, layer: ILayer) -> None:
         """An attribute of the layer is about to be set; AttributeError where that cannot be."""
-        raise NotImplementedError
 
     def _known(self, tensor: ITensor, what: str, otherwise: object) -> Any:
         """The tensor's `shape` or `dtype`, worked out; `otherwise` and an error in the log where that fails."""
-        raise NotImplementedError
 
     def _role(self, tensor: ITensor) -> str:
         """`input`, `output` or an empty text: what the tensor is to the network."""
-        raise NotImplementedError
 
     def _holds_shape(self, tensor: ITensor) -> bool:
         """Whether the tensor's numbers are sizes."""
-        raise NotImplementedError
 
     def _item(self, items: list, index: int, where: str, condition: str) -> Any:
         if 0 <= index < len(items):

@@ -104,6 +104,10 @@ class _AttentionLayer(ILayer):
     norm_op, causal, mask = attr(), attr(bool, False), attr()
 
 
+def _of_layer(name: str) -> property:
+    return property(lambda self: getattr(self._layer, name), lambda self, value: setattr(self._layer, name, value))
+
+
 class IAttention:
     """softmax(query key^T) value, over [batch, heads, length, size]; scale the query before, as TensorRT wants it."""
 
@@ -113,33 +117,12 @@ class IAttention:
 
     num_inputs = property(lambda self: 3 + (self.mask is not None))
     num_outputs = property(lambda self: 1)
-
-    @property
-    def norm_op(self) -> E.AttentionNormalizationOp:
-        """SOFTMAX, or NONE for the plain products."""
-        return self._layer.norm_op
-
-    @norm_op.setter
-    def norm_op(self, op: E.AttentionNormalizationOp) -> None:
-        self._layer.norm_op = op
-
-    @property
-    def causal(self) -> bool:
-        """Whether each query sees only the keys up to its own place."""
-        return self._layer.causal
-
-    @causal.setter
-    def causal(self, causal: bool) -> None:
-        self._layer.causal = causal
-
-    @property
-    def mask(self) -> ITensor | None:
-        """True (or added numbers) where a query may see a key; None for no mask."""
-        return self._layer.get_input(3)
-
-    @mask.setter
-    def mask(self, mask: ITensor) -> None:
-        self._layer.set_input(3, mask)
+    norm_op, causal = _of_layer("norm_op"), _of_layer("causal")  # SOFTMAX or NONE; whether a query sees only what was
+    mask = property(
+        lambda self: self._layer.get_input(3),
+        lambda self, mask: self._layer.set_input(3, mask),
+        doc="True (or added numbers) where a query may see a key; None for no mask.",
+    )
 
     def get_input(self, index: int) -> ITensor | None:
         """Query, key, value, mask."""

@@ -16,7 +16,18 @@ from .lowering import Emit, Lowering
 from .shapes import NetworkError
 
 INT64, BOOL = TensorProto.INT64, TensorProto.BOOL
+_BACKWARDS = {"start": -1, "end": -(2**62), "axis": 0, "step": -1}
 _LAST, _WHILE = E.LoopOutput.LAST_VALUE, E.TripLimit.WHILE
+
+
+def _limit(layer: ILayer, e: Emit) -> None:
+    kind, name = BOOL if layer.kind == _WHILE else INT64, _limit_name(layer)
+    e.node("Reshape", e.inputs[0], e.ints([], "scalar"), outputs=[f"{name}/scalar"])
+    e.node("Cast", f"{name}/scalar", outputs=[name], to=kind)
+
+
+def _limit_name(layer: ILayer) -> str:
+    return f"{layer.loop.name}/{layer.kind.name}"
 
 
 def _recurrence(layer: ILayer, e: Emit) -> None:
@@ -24,6 +35,7 @@ def _recurrence(layer: ILayer, e: Emit) -> None:
 
 
 def _iterator(layer: ILayer, e: Emit) -> None:
+    e.const(np.int64(-1), "last")  # for the turns from the end
     e.node("Gather", e.inputs[0], e.const(np.int64(0), "first"), axis=layer.axis)
 
 
@@ -37,15 +49,16 @@ def _output(layer: ILayer, e: Emit) -> None:
         told = "the interpreter concatenates the turns of loops with a COUNT limit only; TensorRT has WHILE as well"
         raise NetworkError(told)
     turns = e.step("Reshape", e.step("Cast", counts[0], to=INT64), e.ints([1], "one"))
-    axis = e.ints([layer.axis], "axis")
-    once = e.step("Unsqueeze", e.inputs[0], axis)
+    for name, number in _BACKWARDS.items():
+        e.ints([number], name)
+    once = e.step("Unsqueeze", e.inputs[0], e.ints([layer.axis], "at"))
     rank = e.rank(e.inputs[0])
     ones = [e.ints([1] * layer.axis, "before"), turns, e.ints([1] * (rank - layer.axis), "behind")]
     e.node("Expand", once, e.step("Concat", *ones, axis=0))
 
 
 LOOPS = {
-    E.LayerType.TRIP_LIMIT: lambda layer, e: None, E.LayerType.RECURRENCE: _recurrence,
+    E.LayerType.TRIP_LIMIT: _limit, E.LayerType.RECURRENCE: _recurrence,
     E.LayerType.ITERATOR: _iterator, E.LayerType.LOOP_OUTPUT: _output,
 }  # fmt: skip
 
@@ -93,7 +106,7 @@ class _Loop:
         self.lowering, self.nodes, self.name = lowering, nodes, boundary[0].layer.loop.name
         of = {kind: [p for p in boundary if p.kind == kind] for kind in LOOPS}
         self.limits, self.recurrences, self.iterators, self.outputs = of.values()
-        self.edge = {id(node) for part in boundary for node in part.nodes}
+        self.edge = {id(node) for part in boundary if part not in self.limits for node in part.nodes}
         started = {part.last[0] for part in (*self.recurrences, *self.iterators)}
         self.body: list[NodeProto] = []
         for node in _sorted([n for n in nodes if id(n) not in self.edge]):
@@ -103,7 +116,7 @@ class _Loop:
 
     def _limit(self, kind: E.TripLimit) -> str:
         found = [part for part in self.limits if part.layer.kind == kind]
-        return found[0].inputs[0].name if found else ""
+        return _limit_name(found[0].layer) if found else ""
 
     def _info(self, name: str, inner: str, kind: int | None = None) -> object:
         if kind is not None:  # one number
@@ -121,18 +134,14 @@ class _Loop:
         rest = [node for node in self.nodes if id(node) not in inside and id(node) not in self.edge]
         scans = [part for part in self.outputs if part.layer.kind != _LAST]
         before, condition = self._first_condition()
-        count = self._limit(E.TripLimit.COUNT)
-        name, made = self.name, []
-        if count:
-            made.append(helper.make_node("Cast", [count], [f"{name}/count"], name=f"{name}/count", to=INT64))
         finals = [f"{part.last[0]}/final" for part in self.recurrences]
         stacks = [f"{part.last[0]}/stack" for part in scans]
         starts = [part.inputs[0].name for part in self.recurrences]
         loop = helper.make_node(
-            "Loop", [f"{name}/count" if count else "", condition, *starts], [*finals, *stacks],
-            name=name, body=self._graph(scans),
+            "Loop", [self._limit(E.TripLimit.COUNT), condition, *starts], [*finals, *stacks],
+            name=self.name, body=self._graph(scans),
         )  # fmt: skip
-        result = [*rest, *before, *made, loop, *self._after(scans)]
+        result = [*rest, *before, loop, *self._after(scans)]
         made_inside = {name for node in self.body for name in node.output}
         for node in result:
             lost = made_inside & set(needs(node))
@@ -147,9 +156,7 @@ class _Loop:
             index = f"{name}/i"
             if part.layer.reverse:
                 index = f"{part.last[0]}/index"
-                zero = helper.make_tensor("minus one", INT64, [], [-1])
-                nodes.append(helper.make_node("Constant", [], [f"{index}/last"], name=f"{index}/last", value=zero))
-                nodes.append(helper.make_node("Sub", [f"{index}/last", f"{name}/i"], [index], name=index))
+                nodes.append(helper.make_node("Sub", [f"{part.name}:last", f"{name}/i"], [index], name=index))
             source = part.inputs[0].name
             nodes.append(helper.make_node("Gather", [source, index], part.last, name=part.name, axis=part.layer.axis))
         nodes += self.body
@@ -188,12 +195,7 @@ class _Loop:
             copy.output[:] = [new[name] for name in node.output]
             renamed(copy, lambda name: new.get(name, name))
             copies.append(copy)
-        scalar = f"{self.name}/{label}"
-        shape = helper.make_node(
-            "Constant", [], [f"{scalar}/shape"], name=f"{scalar}/shape", value=helper.make_tensor("s", INT64, [0], [])
-        )
-        as_scalar = helper.make_node("Reshape", [new.get(wanted, wanted), f"{scalar}/shape"], [scalar], name=scalar)
-        return [*copies, shape, as_scalar], scalar
+        return copies, new.get(wanted, wanted)
 
     def _first_condition(self) -> tuple[list[NodeProto], str]:
         if not self._limit(_WHILE):
@@ -218,11 +220,7 @@ class _Loop:
         for part in scans:
             value, title, axis = f"{part.last[0]}/stack", part.last[0], part.layer.axis
             if part.layer.kind == E.LoopOutput.REVERSE:
-                bounds = {"start": [-1], "end": [-(2**62)], "axis": [0], "step": [-1]}
-                for what, number in bounds.items():
-                    proto = helper.make_tensor(what, INT64, [1], number)
-                    nodes.append(helper.make_node("Constant", [], [f"{title}/{what}"], f"{title}/{what}", value=proto))
-                ends = [value, *(f"{title}/{what}" for what in bounds)]
+                ends = [value, *(f"{part.name}:{what}" for what in _BACKWARDS)]
                 value = f"{title}/reversed"
                 nodes.append(helper.make_node("Slice", ends, [value], name=value))
             rank = len(self.lowering.types[part.last[0]].shape)
