@@ -5,22 +5,21 @@ from __future__ import annotations
 from onnx import NodeProto, TensorProto, numpy_helper
 
 from ..enums import DataType
+from ..reading.limits import Facts, Seen, beyond_types
 from .lowering import Lowering
 
 MOST_K = 3840  # of a TopK
 _MOVES = {"DequantizeLinear", "Concat", "Reshape", "Transpose", "Shape", "Identity"}  # what takes FP8 and INT4 inputs
-_COMPUTES = set(
-    "Add Sub Mul Div Pow Max Min Mod Sum Relu Sigmoid Tanh Clip Exp Log Sqrt Abs Neg Conv ConvTranspose MatMul Gemm "
-    "MaxPool AveragePool ReduceSum ReduceMean ReduceMax ReduceMin ReduceProd Softmax".split()
-)
 
 
 def beyond(lowering: Lowering) -> str | None:
     """The first limit that a network exceeds, in words; None where it exceeds none."""
     constants = {c.name: c for c in lowering.constants()}
     nodes = [node for part in lowering.parts.values() for node in part.nodes]
+    facts = Facts(set(), constants, lowering.opset, types=lowering.types)
     for node in nodes:
-        wrong = _topk(node, constants) or _uint8(node, lowering) or _branches(node, lowering) or _narrow(node, lowering)
+        _, wrong = beyond_types(Seen(node, facts)) or (None, _topk(node, constants))
+        wrong = wrong or _branches(node, lowering) or _narrow(node, lowering)
         if wrong:
             return f"{node.name}: {wrong}"
     network = lowering.network
@@ -36,13 +35,6 @@ def _topk(node: NodeProto, constants: dict[str, TensorProto]) -> str | None:
         return None
     k = numpy_helper.to_array(constants[node.input[1]]).max(initial=0)
     return f"K exceeds the maximum value allowed ({MOST_K}): it is {k}" if k > MOST_K else None
-
-
-def _uint8(node: NodeProto, lowering: Lowering) -> str | None:
-    kinds = {lowering.types[name].dtype for name in node.input if name in lowering.types}
-    if node.op_type in _COMPUTES and DataType.UINT8 in kinds:
-        return "it computes no UINT8: cast the input to another type first"
-    return None
 
 
 def _branches(node: NodeProto, lowering: Lowering) -> str | None:
