@@ -138,13 +138,13 @@ def _lab(args: argparse.Namespace) -> int:
 def describe_copies(copies: list) -> list[str]:
     """What the learner should know about the copies: new lessons, what was kept, what lies beside."""
     lessons = [c for c in copies if c.name.endswith(".ipynb")]
-    count = {a: sum(c.action == a for c in lessons) for a in ("new", "updated", "same", "kept", "beside")}
+    count = {a: sum(c.action == a for c in lessons) for a in ("new", "updated", "merged", "same", "kept", "beside")}
     parts = [f"{n} {word}" for word, n in count.items() if n]
     lines = [f"workbook: {len(lessons)} lessons ({', '.join(parts) or 'none yet'})"]
     for copy in copies:
         if copy.action == "kept":
             lines.append(f"  {copy.name}: you changed it, so it stays as it is")
-        elif copy.action == "beside":
+        elif copy.action in ("beside", "merged"):
             lines.append(f"  {copy.name}: {copy.note}")
     return lines
 

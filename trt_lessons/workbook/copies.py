@@ -1,7 +1,8 @@
 """The learner's copies of the notebooks: without solutions, and never written over a learner's change.
 
-`workbook/.manifest.json` remembers, for each file, the sha256 of what was written. A file that still
-has it is ours and follows the lesson; any other is the learner's and stays as it is.
+`workbook/.manifest.json` remembers, for each file, the sha256 of what was written and of the lesson that
+it came from; `.base/` keeps those lessons. A newer lesson is merged into a notebook cell by cell (`merge`),
+after a backup; a file that is no notebook any more stays as it is, and the lesson comes beside it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from ..errors import ExerciseError
 from ..files import sha256, write_atomically
+from .merge import merge, read_notebook, same_sources
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 STUB = "# your code here"
@@ -24,7 +26,7 @@ BLOCK = re.compile(rf"^([ \t]*){BEGIN}[ \t]*\n(.*?)^[ \t]*{END}[ \t]*$", re.M | 
 
 @dataclass(frozen=True)
 class Copied:
-    """What happened to one file: action is "new", "same", "updated", "kept" or "beside"."""
+    """What happened to one file: action is "new", "same", "updated", "merged", "kept" or "beside"."""
 
     name: str
     action: str
@@ -98,17 +100,15 @@ def without_solution(text: str, later: str) -> str:
 
 
 def learners(notebook: dict) -> dict:
-    """The learner's version of a notebook: no solutions, no outputs in the cells of exercises."""
+    """The learner's version of a notebook: no solutions and no outputs (`trt_lessons.recorded` shows those)."""
     cells = json.loads(json.dumps(notebook["cells"]))
     texts = [source_of(c) if c["cell_type"] == "code" else "" for c in cells]
     for i, cell in enumerate(cells):
         if cell["cell_type"] != "code":
             continue
         later = "\n".join(BLOCK.sub("", t) for t in texts[i + 1 :])
-        changed = without_solution(texts[i], later)
-        if changed != texts[i] or grade(cell).get("solution") or grade(cell).get("grade"):
-            cell["source"] = changed.splitlines(keepends=True)
-            cell["outputs"], cell["execution_count"] = [], None
+        cell["source"] = without_solution(texts[i], later).splitlines(keepends=True)
+        cell["outputs"], cell["execution_count"] = [], None
     return {**notebook, "cells": cells}
 
 
@@ -160,7 +160,7 @@ class Workbook:
 
     def _sweep(self) -> None:
         """Remove the temporary files that a killed run left."""
-        for left in [*self.target.glob(".*.part"), *self.target.glob("*/.*.part")]:
+        for left in [*self.target.glob(".*.part"), *self.target.glob("*/.*.part"), *self.target.glob(".base/*/.*.part")]:
             left.unlink(missing_ok=True)
 
     def _read_manifest(self) -> dict[str, dict[str, str]]:
@@ -175,8 +175,32 @@ class Workbook:
         """A file and the manifest's line about it, each whole or not at all."""
         path = self.target / name
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._remember(name, content)
         write_atomically(path, content)
         self._note(name, written=sha256(content), lesson=sha256(content))
+
+    def _lesson_file(self, name: str, lesson: str) -> Path:
+        """Where a lesson of this name and sha256 is kept, to merge a newer one later."""
+        return self._lessons_of(name) / f"lesson-{lesson}.json"
+
+    def _lessons_of(self, name: str) -> Path:
+        return self.target / ".base" / f"of-{name.replace('/', '--')}"
+
+    def _remember(self, name: str, lesson: bytes) -> None:
+        path = self._lesson_file(name, sha256(lesson))
+        if name.endswith(".ipynb") and not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, lesson)
+
+    def _remembered(self, name: str) -> dict[str, dict]:
+        """sha256 -> lesson: every version that was copied under this name, without damaged ones."""
+        found = {}
+        for path in sorted(self._lessons_of(name).glob("lesson-*.json")):
+            content = path.read_bytes()
+            lesson = read_notebook(content)
+            if lesson and path.name == f"lesson-{sha256(content)}.json":
+                found[sha256(content)] = lesson
+        return found
 
     def _note(self, name: str, *, written: str, lesson: str) -> None:
         entry = {"written": written, "lesson": lesson}
@@ -203,10 +227,53 @@ class Workbook:
             self._write(name, content)
             return Copied(name, "updated")
         if known.get("lesson") == lesson:
-            return Copied(name, "kept", "yours")
+            return self._unchanged_lesson(name, mine, content)
+        merged = self._merge(name, mine.read_bytes(), content)
+        if merged:
+            return merged
         beside = self._beside(path, name, content)
         self._note(name, written=known.get("written", ""), lesson=lesson)
         return beside
+
+    def _unchanged_lesson(self, name: str, mine: Path, lesson: bytes) -> Copied:
+        """The lesson is the one that we wrote, and the file differs: by the learner's hand, or by JupyterLab's."""
+        theirs = read_notebook(mine.read_bytes()) if mine.suffix == ".ipynb" else None
+        if theirs and same_sources(theirs, json.loads(lesson)):
+            return Copied(name, "same")
+        return Copied(name, "kept", "yours")
+
+    def _merge(self, name: str, mine: bytes, lesson: bytes) -> Copied | None:
+        """The newer lesson into the learner's notebook; None where it cannot be merged."""
+        versions = self._remembered(name)
+        base = versions.get(self.files.get(name, {}).get("lesson", ""))
+        theirs = read_notebook(mine) if name.endswith(".ipynb") else None
+        if base is None or theirs is None:
+            return None
+        merged = merge(base, theirs, json.loads(lesson), versions.values())
+        backup = self._backup(name, mine)
+        self._remember(name, lesson)
+        content = encode(merged.notebook)
+        write_atomically(self.target / name, content)
+        self._note(name, written="", lesson=sha256(lesson))
+        if not merged.learners:
+            return Copied(name, "updated", f"as it was: {backup}")
+        note = f"your {merged.learners} cells are kept; as it was: {backup}"
+        if merged.conflicts:
+            note += f"; changed by you and by the lesson, both are there: {', '.join(merged.conflicts)}"
+        return Copied(name, "merged", note)
+
+    def _backup(self, name: str, content: bytes) -> str:
+        """Keep a file as it is in backups/, before a merge; the name of the backup."""
+        stem, dot, suffix = name.rpartition(".")
+        for number in ["", *(f"-{n}" for n in range(2, 1000))]:
+            backup = f"backups/{stem}.{sha256(content)[:8]}{number}{dot}{suffix}"
+            path = self.target / backup
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(path, content)
+            if path.read_bytes() == content:
+                return backup
+        raise ExerciseError(f"There are too many backups of {name}.", cure="Move some of them away.")
 
     def _beside(self, path: Path, name: str, content: bytes) -> Copied:
         """The lesson is newer and the file is the learner's: keep both."""
