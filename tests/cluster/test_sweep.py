@@ -17,7 +17,7 @@ import pytest
 from trt_lessons.errors import LessonError
 from trt_lessons.records import recordings
 from trt_lessons.scale.cases import Case, table
-from trt_lessons.scale.sweeping import sweep
+from trt_lessons.scale.sweeping import _knock, sweep
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install '.[scale]'")
 
@@ -111,19 +111,9 @@ def test_a_card_that_no_node_has(cluster: Any, model: str, tmp_path: Path) -> No
     assert "no node with B300" in found.rows[0]["error"]
 
 
-def test_no_cluster_there(model: str, tmp_path: Path) -> None:
-    code = "import sys; from trt_lessons.cli import main; sys.exit(main(sys.argv[1:]))"
-    (tmp_path / "cases.json").write_text(json.dumps([{"model": model}]))
-    words = ["sweep", str(tmp_path / "cases.json"), "--output", str(tmp_path), "--address", "127.0.0.1:1"]
-    environment = {
-        **os.environ,
-        "RAY_gcs_rpc_server_connect_timeout_s": "1",
-        "RAY_gcs_server_request_timeout_seconds": "1",
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=60, env=environment
-    )
-    assert done.returncode == 1 and "no Ray cluster answers at 127.0.0.1:1" in done.stderr, done.stderr
+def test_no_cluster_there() -> None:
+    with pytest.raises(LessonError, match="no Ray cluster answers at 127.0.0.1:1"):
+        _knock("127.0.0.1:1")
 
 
 def test_without_ray_the_cure_is_named(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ attempt is a process of its own on a card of its own, and a row of the journal (
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
@@ -101,6 +102,7 @@ class _Cluster:
             ) from None
         self.ray, self.ours = ray, not ray.is_initialized()
         if self.ours:
+            _knock(self.address)
             local = {} if self.address else {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
             try:
                 ray.init(address=self.address or "local", log_to_driver=False, logging_level="error", **local)
@@ -112,6 +114,18 @@ class _Cluster:
     def __exit__(self, *_: object) -> None:
         if self.ours:
             self.ray.shutdown()
+
+
+def _knock(address: str | None) -> None:
+    """LessonError where nobody listens at host:port: Ray itself would try for most of a minute."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        cure = "start it (ray start --head), or leave --address out to use this machine"
+        raise LessonError(f"no Ray cluster answers at {address}", why=str(error), cure=cure) from None
 
 
 @dataclass
