@@ -112,7 +112,7 @@ def test_a_card_that_no_node_has(cluster: Any, model: str, tmp_path: Path) -> No
 
 
 def test_no_cluster_there() -> None:
-    with pytest.raises(LessonError, match="no Ray cluster answers at 127.0.0.1:1"):
+    with pytest.raises(LessonError, match=r"no Ray cluster answers at 127.0.0.1:1"):
         _knock("127.0.0.1:1")
 
 
