@@ -46,6 +46,7 @@ if TYPE_CHECKING:  # what an editor sees; `_EXPORTS` below says the same to Pyth
     from .workbook import exercises as exercises
     from .workbook.exercises import check as check
     from .workbook.exercises import progress as progress
+    from .workbook.recorded import recorded as recorded
 
 __version__ = "0.1.0"
 
@@ -68,6 +69,7 @@ _FROM = {
     "sessions.session": "Session",
     "workbook": "exercises",
     "workbook.exercises": "check progress",
+    "workbook.recorded": "recorded",
 }
 _EXPORTS = {name: module for module, names in _FROM.items() for name in names.split()}
 

@@ -132,6 +132,8 @@ def _lab(args: argparse.Namespace) -> int:
     command = lab_command(target, args.port, [a for a in args.rest if a != "--"])
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(home()), os.environ.get("PYTHONPATH", "")]))
     os.environ.update(jupyter_folders(target))
+    # so that a terminal and a `!` cell find `trt-lessons`, as the notebooks say
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     os.execv(command[0], command)
 
 

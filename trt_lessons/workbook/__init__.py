@@ -1,0 +1,1 @@
+"""The lessons as files: exercises, learners' copies, a class, execution, the source document's calls."""
