@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OLDEST, NEWEST = (3, 10), (3, 13)
 CUDA_TORCH = "cu129"  # the CUDA major of tensorrt-cu12
 TORCH = "2.13.0"
-INDEX_TORCH = "527 MB, and about 2 GB of CUDA packages that it cannot be imported without"
+INDEX_TORCH = "527 MB, and 2.5 GB of CUDA packages that it cannot be imported without; 5.8 GB on disk in all"
 CONFLICT = """the versions that are asked for do not go together: {}
     (nothing is wrong with the network; the lines above say who asks for what)
   cure: make env TORCH_BACKEND=cpu or TORCH_BACKEND= (the package index's torch), whichever you have not set;
@@ -35,7 +35,7 @@ INDEX = """a package did not arrive whole, or not at all; the lines above name i
     ("invalid" or "not found" can mean that the network or a proxy cut it off)
   cure: the same command again: what has arrived is kept, the rest is fetched. If that does not help:
     the network or a proxy (HTTPS_PROXY), the package index (PIP_INDEX_URL names another),
-    free space; where PyTorch's index is out of reach set UV_FIND_LINKS to a folder of wheels"""
+    free space; UV_FIND_LINKS names a folder of wheels"""
 OPTIONAL = {  # extras that a build goes on without: what comes, and how to say no
     "nvidia": "NVIDIA's TensorRT-RTX 1.7.1: 89 MB to download, under NVIDIA's own licence; RTX=no leaves it out",
 }
@@ -165,7 +165,7 @@ def run(command: list[str], why: str, lock: OneAtATime, env: dict[str, str] | No
         why = conflict(said) or why
         free = shutil.disk_usage(lock.path.parent).free
         if free < NEEDED / 20:
-            why = f"{lock.path.parent} has {free / 1e6:.0f} MB left, an environment takes {NEEDED / 1e9:.0f} GB\n"
+            why = f"{lock.path.parent} has {free / 1e6:.0f} MB left; it takes {NEEDED / 1e9:.0f} GB, with CUDA 6\n"
             why += "  cure: make room, or name another folder: make lab VENV=FOLDER"
         stop(f"this command failed: {' '.join(map(str, command))}\n  why:  {why}")
 
