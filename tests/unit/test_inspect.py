@@ -71,6 +71,15 @@ def test_a_report_from_the_command(decoder, tmp_path, capsys):
     )
 
 
+def test_nvidias_parser_is_asked_about_a_large_file_on_demand(decoder, capsys, monkeypatch):
+    monkeypatch.setattr(inspect, "LARGE", 10)
+    monkeypatch.setattr(inspect, "nvidia_word", lambda model: "NVIDIA's parser: asked")
+    assert cli.main(["inspect", str(decoder)]) == 0
+    assert "--nvidia asks it" in capsys.readouterr().out
+    assert cli.main(["inspect", str(decoder), "--nvidia"]) == 0
+    assert "NVIDIA's parser: asked" in capsys.readouterr().out
+
+
 def test_inspect_as_json(decoder, capsys):
     assert cli.main(["inspect", str(decoder), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["inputs"][0]["dtype"] == "int64"

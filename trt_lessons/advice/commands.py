@@ -16,6 +16,7 @@ def register(commands: Any) -> None:
     look = commands.add_parser("inspect", help="what an ONNX file holds, and what TensorRT will say of it")
     look.add_argument("model", type=Path, metavar="ONNX")
     look.add_argument("--template", type=Path, metavar="NPZ", help="write inputs of sensible shapes, to be filled")
+    look.add_argument("--nvidia", action="store_true", help="ask NVIDIA's parser about a file of over 100 MB as well")
     look.add_argument("--json", action="store_true", help="for programs")
     look.set_defaults(do=_inspect)
 
@@ -49,7 +50,10 @@ def _inspect(args: argparse.Namespace) -> int:
         )
         return 0
     print(told)
-    print(f"  {inspect.nvidia_word(args.model)}")
+    if told.bytes < inspect.LARGE or args.nvidia:
+        print(f"  {inspect.nvidia_word(args.model)}")
+    else:
+        print("  NVIDIA's parser was not asked about so large a file: --nvidia asks it")
     for name, shape in shapes.items():
         print(f"  {args.template}: {name} {list(shape)}")
     return 0

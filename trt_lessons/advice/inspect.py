@@ -37,6 +37,7 @@ NOT_TAKEN = {
 }  # no tensor of TensorRT has them
 BODIES = ("If", "Loop", "Scan")
 ROWS = 16  # of a template
+LARGE = 100e6  # bytes; a larger file takes NVIDIA's parser seconds
 SIZES = (("height|width|^h$|^w$", 224), ("past|cache", 8), ("seq|len|tokens|time", 16))  # of an open axis, by its name
 
 
