@@ -41,7 +41,7 @@ def _inspect(args: argparse.Namespace) -> int:
 
     try:
         told = inspect.look(args.model)
-        shapes = inspect.template(args.model, args.template) if args.template else {}
+        shapes = inspect.template(args.model, args.template, told) if args.template else {}
     except LessonError as error:
         return _bad_model(error)
     if args.json:

@@ -240,14 +240,16 @@ def _next(source: Source, told: Told) -> list[str]:
 # --- a template of inputs ---
 
 
-def template(model: str | os.PathLike | bytes | onnx.ModelProto, path: str | os.PathLike) -> dict[str, tuple[int, ...]]:
+def template(
+    model: str | os.PathLike | bytes | onnx.ModelProto, path: str | os.PathLike, told: Told | None = None
+) -> dict[str, tuple[int, ...]]:
     """Write an .npz with an array for each input, to be filled by its owner; returns name -> shape.
 
     16 rows where the inputs share an open first axis, else a list of 16 whole inputs (one axis more). Open axes get a
     size by their name. Floating-point arrays are random, whole numbers zero. CacheError where it exists or cannot be
-    written.
+    written. told: what `look` found, where it was asked already.
     """
-    told = look(model)
+    told = told or look(model)
     target = Path(path)
     if target.exists():
         raise CacheError(f"{target} is there already.", cure="Name another file: nothing is overwritten.")

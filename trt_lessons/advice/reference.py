@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..precision.graphs import ENDLESS
 from .subject import Batch, Subject
 
 TINY = 6.1e-5  # FP16's smallest normal number
-FAR = 1e30  # as far as this is infinity
 
 
 def doubts(answers: list[Batch], mine: Subject) -> list[str]:
@@ -31,7 +31,7 @@ def _of_output(name: str, arrays: list[np.ndarray]) -> str:
     flat = np.concatenate([np.asarray(array, np.float64).reshape(-1) for array in arrays])
     if not flat.size:
         return f"Output {name!r} is empty for this data: there is nothing to compare."
-    finite = flat[np.isfinite(flat) & (np.abs(flat) < FAR)]
+    finite = flat[np.isfinite(flat) & (np.abs(flat) < ENDLESS)]
     if not finite.size:
         return f"Output {name!r} is infinite or NaN everywhere, in FP32 already: the data or the model is wrong."
     largest = np.abs(finite).max()

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from .graphs import EXACT, NAMES, Model, inner_values, read, tensor, types_of
+from .graphs import ENDLESS, EXACT, LARGEST, NAMES, Model, inner_values, read, tensor, types_of
 
 
 def kinds(model: Model) -> set[str]:
@@ -47,10 +47,10 @@ def compare(result: np.ndarray, reference: np.ndarray) -> Difference:
     result, reference = np.asarray(result, np.float64), np.asarray(reference, np.float64)
     if result.shape != reference.shape:
         raise ValueError(f"shapes differ: {result.shape} and {reference.shape}")
-    finite = np.isfinite(reference) & (np.abs(reference) < 1e30)
+    finite = np.isfinite(reference) & (np.abs(reference) < ENDLESS)
     there, wanted = result[~finite], reference[~finite]
     with np.errstate(invalid="ignore"):
-        far = (np.sign(there) == np.sign(wanted)) & (np.abs(there) >= 65504)
+        far = (np.sign(there) == np.sign(wanted)) & (np.abs(there) >= LARGEST)
     if not (far | (np.isnan(there) & np.isnan(wanted))).all() or not np.isfinite(result[finite]).all():
         return Difference(float("inf"), float("inf"))
     result, reference = result[finite], reference[finite]

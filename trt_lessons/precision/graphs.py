@@ -13,6 +13,8 @@ from ..errors import ModelFileError, PrecisionError
 
 Model = str | Path | bytes | onnx.ModelProto
 NAMES = {TensorProto.FLOAT: "fp32", TensorProto.FLOAT16: "fp16", TensorProto.BFLOAT16: "bf16"}
+LARGEST = 65504.0  # FP16's largest number
+ENDLESS = 1e30  # a number this large stands for infinity: the mask of a transformer is float32's smallest number
 QDQ = ("QuantizeLinear", "DequantizeLinear")
 # ops that only move or choose numbers: their results need no rounding of their own
 EXACT = {"Relu", "MaxPool", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Concat"}

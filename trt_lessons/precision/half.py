@@ -9,10 +9,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from ..errors import PrecisionError
-from .graphs import NAMES, QDQ, Model, raise_opset, read, tensor, types_of
+from .graphs import ENDLESS, LARGEST, NAMES, QDQ, Model, raise_opset, read, tensor, types_of
 
-LARGEST = 65504.0  # FP16's largest number
-ENDLESS = 1e30  # a number this large stands for infinity: the mask of a transformer is float32's smallest number
 KEPT = "trt_lessons.kept_in_fp32"  # the model's metadata: why a node stays FP32, one line each
 
 
@@ -223,13 +221,11 @@ class _Lowering:
 
     def _clamped(self, values: np.ndarray, name: str) -> np.ndarray:
         """Numbers that stand for infinity as FP16's largest; real infinities stay."""
-        far = np.isfinite(values) & (np.abs(values) >= ENDLESS)
+        far = _stands_for_infinity(values)
         if far.any():
-            self.told.setdefault(
-                f"{name} is clamped: {values[far].flat[0]:g} becomes {np.sign(values[far].flat[0]) * LARGEST:g}"
-            )
-            values = np.where(far, np.sign(values) * np.float32(LARGEST), values)
-        return values
+            first = values[far].flat[0]
+            self.told.setdefault(f"{name} is clamped: {first:g} becomes {np.sign(first) * LARGEST:g}")
+        return _within_fp16(values)
 
     def _finish(self, value: onnx.ValueInfoProto, float_io: bool) -> None:
         kind = TensorProto.FLOAT if float_io else self.low
@@ -245,6 +241,17 @@ class _Lowering:
                     node.output[:] = [source if name == value.name else name for name in node.output]
             self._cast(source, value.name, kind)
         value.type.tensor_type.elem_type = kind
+
+
+def _stands_for_infinity(values: np.ndarray) -> np.ndarray:
+    """Where finite numbers are so large that they mean infinity."""
+    return np.isfinite(values) & (np.abs(values) >= ENDLESS)
+
+
+def _within_fp16(values: np.ndarray) -> np.ndarray:
+    """Numbers that stand for infinity as FP16's largest; real infinities stay."""
+    far = _stands_for_infinity(values)
+    return np.where(far, np.sign(values) * np.float32(LARGEST), values) if far.any() else values
 
 
 def _bodies(node: onnx.NodeProto) -> list[onnx.GraphProto]:
@@ -287,8 +294,7 @@ def _retype_attributes(node: onnx.NodeProto, low: int) -> None:
         elif attribute.name == "value" and attribute.t.data_type == TensorProto.FLOAT:
             values = numpy_helper.to_array(attribute.t)
             if low == TensorProto.FLOAT16:
-                far = np.isfinite(values) & (np.abs(values) >= ENDLESS)
-                values = np.where(far, np.sign(values) * np.float32(LARGEST), values)
+                values = _within_fp16(values)
             attribute.t.CopyFrom(tensor(attribute.t.name, values, low))
         elif attribute.name in ("value_float", "value_floats") and node.op_type == "Constant":
             values = [attribute.f] if attribute.name == "value_float" else list(attribute.floats)
