@@ -8,7 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from trt_lessons import backend, recordings
 from trt_lessons.engines.build import build
-from trt_lessons.errors import DtypeError, RecordingError, ShapeError
+from trt_lessons.errors import DtypeError, ShapeError
 from trt_lessons.measuring.measure import measure, measure_callable
 from trt_lessons.sessions.session import Session
 
@@ -110,8 +110,7 @@ def test_a_name_is_recorded_on_a_gpu_and_asked_for_elsewhere(session, monkeypatc
     monkeypatch.setenv("TRT_LESSONS_RECORD", "1")
     monkeypatch.setitem(recordings._current, "lesson", "02_test")
     if not backend.is_gpu():
-        with pytest.raises(RecordingError, match="no recording of the lesson"):
-            measure(session, images(), name="tiny", **FAST)
+        assert measure(session, images(), name="tiny", **FAST).source == "interpreter", "nobody recorded it yet"
         return
     live = measure(session, images(), name="tiny", **FAST)
     back = recordings.recall("tiny")

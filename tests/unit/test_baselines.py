@@ -40,6 +40,7 @@ def test_named_without_a_gpu_asks_for_the_recording_and_compiles_nothing(monkeyp
 
     monkeypatch.setenv("TRT_LESSONS_RECORDINGS", str(tmp_path))
     monkeypatch.setitem(recordings._current, "lesson", "02_test")
+    monkeypatch.setattr(recordings, "recalls", lambda name: True)
     compiled = baselines.compiled(module(), np.ones((1, 8), np.float32))
     with pytest.raises(RecordingError):
         compiled.measure(name="torch_compiled")

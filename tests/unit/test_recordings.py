@@ -146,13 +146,29 @@ def test_missing_name_says_which_exist(on):
     recordings.live_or_recorded("two", lambda: 2)
     on(False)
     with pytest.raises(RecordingError, match="one, two"):
-        recordings.live_or_recorded("three", lambda: 3)
+        recordings.recall("three")
     recordings._current["lesson"] = "09_none"
     with pytest.raises(RecordingError, match="no recording of the lesson"):
-        recordings.recall("one")
+        recordings.recall("three")
     recordings._current["lesson"] = None
     with pytest.raises(RecordingError, match=r"tl\.lesson"):
         recordings.recall("one")
+
+
+def test_a_name_that_no_gpu_recorded_is_computed_here_and_says_so(on, capsys):
+    on(False)
+    found = recordings.live_or_recorded("three", lambda: 3)
+    assert (found.value, found.source, found.note) == (3, "interpreter", "onnxruntime on this CPU, not TensorRT")
+    assert "'three' is not recorded on a GPU yet: taken here" in capsys.readouterr().out
+
+
+def test_a_lesson_that_was_split_finds_what_was_recorded_before(on):
+    on(True)
+    recordings.live_or_recorded("one", lambda: 1)
+    on(False)
+    recordings._current["lesson"] = "05_2_second_half"
+    assert recordings.there("one") and not recordings.there("two")
+    assert recordings.live_or_recorded("one", lambda: 2).value == 1
 
 
 def test_another_lesson_is_recalled_on_a_gpu_too(on, tmp_path, monkeypatch):

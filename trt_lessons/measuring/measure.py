@@ -62,12 +62,13 @@ def measure(
 
     session: one Session, or several, each then in streams of its own (trtexec's --infStreams).
     inputs: as for `infer` (a list of them for several sessions); None: zeros of the profile's best shapes.
-    name: recorded under this name with TRT_LESSONS_RECORD=1; without a GPU that recording comes back.
+    name: recorded under this name with TRT_LESSONS_RECORD=1; without a GPU that recording comes back,
+        or, where there is none yet, what the interpreter takes here, which says so.
     transfers: copy inputs and outputs (False: --noDataTransfers). graph: launch a captured CUDA graph.
     spin: wait by asking the event again and again (--useSpinWait) and not by sleeping.
     warm_up_ms, duration_s: 200 ms and 3 s on a GPU, 20 ms and 0.3 s on the interpreter unless given.
     depth: queries in flight. shapes: input shapes, in place of inputs.
-    Raises ShapeError and DtypeError for inputs, RecordingError for a name that is not recorded as asked.
+    Raises ShapeError and DtypeError for inputs, RecordingError for a name that was recorded with other options.
     """
     from ..records import recordings
 
@@ -82,7 +83,7 @@ def measure(
         "shapes": {k: list(v) for k, v in sorted(slots[0].shapes.items())},
     }
     try:
-        if name is not None and recordings.recalling():
+        if name is not None and recordings.recalls(name):
             return _recall(name, {**options, "depth": depth})
         with turn(), _Notice(name, plan):
             found, captured = _run_slots(slots, plan, transfers, graph)
@@ -119,7 +120,7 @@ def measure_callable(
 
     plan = _plan(warm_up_ms, duration_s, depth, min_iterations, spin)
     options = {"runner": runner, "transfers": False, "timed": "events" if stream else "host clock"}
-    if name is not None and recordings.recalling():
+    if name is not None and recordings.recalls(name):
         return _recall(name, {"runner": runner}, batch)
     with turn(), _Notice(name or runner, plan):
         if stream is None:

@@ -110,12 +110,13 @@ def recalling() -> bool:
 def live_or_recorded(name: str, fn: Callable[[], Any], **about: Any) -> Recorded:
     """fn()'s value on TensorRT (recorded when asked), the recording of `name` elsewhere.
 
+    A name that no GPU has recorded yet is computed here, by the interpreter, and says so.
     The value may be numbers, text, lists, tuples, dicts, NumPy arrays, Measurements, nested as you like.
     about: model_sha256, plan_sha256, options, kept with the recording.
     """
     from .. import backend
 
-    if recalling():
+    if recalls(name):
         return recall(name)
     value = fn()
     encoded = encode(value)  # always, so that a value that cannot be recorded is found in any live run
@@ -134,16 +135,35 @@ def save(name: str, value: Any, where: Provenance | None = None) -> None:
 
 
 def there(name: str) -> bool:
-    """Whether `live_or_recorded(name, ...)` has something to give here: a GPU, a rehearsal, or a recording."""
+    """Whether `live_or_recorded(name, ...)` gives what a GPU gave: a GPU, a rehearsal, or a recording."""
+    return not recalling() or _holding(name) is not None
+
+
+def recalls(name: str) -> bool:
+    """Whether a result of this name is recalled here; says in a line where it is not, for want of a recording."""
     if not recalling():
-        return True
-    found = _newest(current_lesson())
-    return found is not None and name in found.entries
+        return False
+    if _holding(name) is None:
+        print(f"{name!r} is not recorded on a GPU yet: taken here, on this CPU.")
+        return False
+    return True
+
+
+def _holding(name: str) -> LessonRecording | None:
+    """The file with `name`: the current lesson's, or another lesson's, since lessons are split and moved."""
+    mine = _newest(current_lesson())
+    if mine and name in mine.entries:
+        return mine
+    lessons = {path.stem for path in files()}
+    others = (_newest(lesson) for lesson in sorted(lessons))
+    return max((one for one in others if one and name in one.entries), key=lambda one: one.utc, default=None)
 
 
 def recall(name: str, lesson: str | None = None) -> Recorded:
     """The recording of `name` in the current lesson, or in another one: on a GPU too, and the workbook's own where
     TRT_LESSONS_RECORDINGS has none of that lesson (yet)."""
+    if lesson is None and (holding := _holding(name)):
+        return holding.get(name)
     wanted, places = lesson or current_lesson(), folders() if lesson else roots()
     found = next(filter(None, (_newest(wanted, [place]) for place in places)), None)
     if found is None:
