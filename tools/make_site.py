@@ -25,6 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import site_api
 import site_lessons
 
+from trt_lessons.workbook.execute import notebooks
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ["lessons", "docs/glossary", "docs/cheatsheet", "docs/gallery", "docs/classroom/README", "api/index"]
 
@@ -48,7 +50,7 @@ def lay_out(source: Path, repository: str) -> None:
             shutil.copy(script, source / script.relative_to(ROOT))
     terms = site_lessons.read_glossary(ROOT / "docs" / "glossary.csv")
     (source / "docs" / "glossary.md").write_text(site_lessons.glossary_page(terms), "utf-8")
-    lessons = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+    lessons = notebooks(ROOT / "notebooks")
     for path in lessons:
         target = source / "notebooks" / path.name
         target.parent.mkdir(exist_ok=True)

@@ -6,6 +6,7 @@ import contextlib
 import glob
 import hashlib
 import os
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -17,6 +18,17 @@ def home() -> Path:
         return Path(os.environ["TRT_LESSONS_HOME"])
     around = Path(__file__).resolve().parent.parent
     return around if (around / "notebooks").is_dir() else Path.cwd()
+
+
+def lesson_number(stem: str) -> str:
+    """The number at the beginning of a lesson's name: "05" of "05_dynamic_shapes", "05_2" of "05_2_profiles"; or ""."""
+    found = re.match(r"\d+(?:_\d+)*(?=_|$)", stem)
+    return found[0] if found else ""
+
+
+def lesson_order(path: Path) -> tuple[list[int], str]:
+    """A key to sort lessons by: 05 before 05_2 before 06, by their numbers, then by name."""
+    return [int(part) for part in lesson_number(path.stem).split("_") if part], path.name
 
 
 def cache_root() -> Path:

@@ -17,7 +17,7 @@ import pytest
 
 from trt_lessons import cli
 from trt_lessons.workbook import execute
-from trt_lessons.workbook.execute import environment, find_notebook, run_notebook
+from trt_lessons.workbook.execute import environment, find_notebook, notebooks, run_notebook
 
 CHECKS = """
 from trt_lessons.workbook.exercises import exercise, right, wrong
@@ -67,6 +67,16 @@ def test_find_notebook(home: Path) -> None:
     for name in ("90", "90_try_it", "90_try_it.ipynb", "notebooks/90_try_it.ipynb"):
         assert find_notebook(name, lessons).name == "90_try_it.ipynb"
     assert find_notebook("91_2", lessons).name == "91_2_other.ipynb"
+
+
+def test_a_whole_number_wins(home: Path) -> None:
+    lessons = home / "notebooks"
+    for name in ("90_2_parted", "90_10_late"):
+        (lessons / f"{name}.ipynb").write_text(json.dumps(notebook("1")))
+    assert find_notebook("90", lessons).name == "90_try_it.ipynb"
+    assert find_notebook("90_2", lessons).name == "90_2_parted.ipynb"
+    order = ["90_try_it", "90_2_parted", "90_10_late", "91_1_fails", "91_2_other"]
+    assert [path.stem for path in notebooks(lessons)] == order
 
 
 @pytest.mark.parametrize(("name", "words"), [("95", "No lesson"), ("91", "fits 2 lessons"), ("9", "No lesson")])

@@ -93,6 +93,13 @@ def test_unknown_exercise_names_the_known_ones(lesson: Path) -> None:
         check("91.1", 1)
 
 
+def test_a_lesson_in_two_parts_has_two_files(lesson: Path) -> None:
+    (lesson / "checks" / "90_2_parted.py").write_text(CHECKS.replace("90.", "90_2."))
+    (lesson / "checks" / "90_3_damaged.py").write_text("def f(:\n")
+    assert judge("90.1", 4096).ok and judge("90_2.1", 4096).ok
+    assert judge("90.1", 4096).ok, "the part's file is not this lesson's, and was not loaded for it"
+
+
 def test_damaged_checks(lesson: Path) -> None:
     (lesson / "checks" / "92_broken.py").write_text("def f(:\n")
     with pytest.raises(ExerciseError, match="SyntaxError"):

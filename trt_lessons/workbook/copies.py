@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ExerciseError
-from ..files import sha256, write_atomically
+from ..files import lesson_order, sha256, write_atomically
 from .merge import merge, read_notebook, same_sources
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
@@ -156,7 +156,7 @@ class Workbook:
         files = (p for p in self.source.rglob("*") if p.is_file())
         parts_to_skip = {"__pycache__", ".ipynb_checkpoints"}
         kept = [p for p in files if not parts_to_skip & set(p.relative_to(self.source).parts)]
-        return sorted(p for p in kept if not p.name.startswith("."))
+        return sorted((p for p in kept if not p.name.startswith(".")), key=lambda p: (p.parent, lesson_order(p)))
 
     def _sweep(self) -> None:
         """Remove the temporary files that a killed run left."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from queue import Queue
 
 from ..errors import LessonError
-from ..files import home, probe, write_atomically
+from ..files import home, lesson_number, lesson_order, probe, write_atomically
 from ..records.provenance import run_id
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -41,16 +41,20 @@ class Run:
 
 def notebooks(folder: Path) -> list[Path]:
     """The lessons in a folder, in order."""
-    return sorted(p for p in folder.glob("[0-9]*.ipynb") if ".new" not in p.stem)
+    return sorted((p for p in folder.glob("[0-9]*.ipynb") if ".new" not in p.stem), key=lesson_order)
 
 
 def find_notebook(name: str, folder: Path) -> Path:
-    """A notebook by its path, its stem or the beginning of it: "02", "04_1", "02_inference_flow"."""
+    """A notebook by its path, its stem or the beginning of it: "02", "04_1", "02_inference_flow".
+
+    A lesson's whole number wins: "05" is 05_dynamic_shapes, and not 05_2_... as well.
+    """
     path = Path(name)
     if path.suffix == ".ipynb" and path.exists():
         return path
     stem = path.name.removesuffix(".ipynb")
     found = [p for p in notebooks(folder) if p.stem == stem or p.stem.startswith(f"{stem}_")]
+    found = [p for p in found if stem in (p.stem, lesson_number(p.stem))] or found
     if len(found) == 1:
         return found[0]
     names = ", ".join(p.stem for p in found or notebooks(folder)) or "none"

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ExerciseError
-from ..files import home, sweep, write_atomically
+from ..files import home, lesson_number, lesson_order, sweep, write_atomically
 
 PROGRESS_FILE = ".progress.json"
 PROGRESS_VERSION = 1
@@ -183,7 +183,7 @@ def find(exercise_id: str) -> Exercise:
     """The exercise of this id; its lesson's check file is loaded, again when it changed."""
     lesson = lesson_of(exercise_id)
     for folder in check_folders():
-        for file in sorted(folder.glob(f"{lesson}_*.py")):
+        for file in sorted(p for p in folder.glob(f"{lesson}_*.py") if lesson_number(p.stem) == lesson):
             load_checks(file)
             found = _registry.get(exercise_id)
             if found and found.file == file:
@@ -235,7 +235,7 @@ def _no_bytecode() -> Iterable[None]:
 
 def all_exercises(folder: Path) -> list[Exercise]:
     """Every exercise whose check stands in `folder`, in the order of lessons and numbers."""
-    for file in sorted(folder.glob("[0-9]*_*.py")):
+    for file in sorted(folder.glob("[0-9]*_*.py"), key=lesson_order):
         load_checks(file)
     mine = [e for e in _registry.values() if e.file and e.file.parent == folder]
     return sorted(mine, key=lambda e: (e.lesson, int(e.id.rpartition(".")[2])))
