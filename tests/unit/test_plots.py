@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from trt_lessons import plots
+from trt_lessons.errors import LessonError
 from trt_lessons.plots import inside
 from trt_lessons.records.measurement import Measurement
 from trt_lessons.records.provenance import Provenance
@@ -352,3 +353,16 @@ def test_no_layers_are_no_error():
 )
 def test_names_of_engine_layers(name: str, shown: str) -> None:
     assert inside._short(name, 44) == shown
+
+
+def test_the_marked_bar_looks_different_and_must_be_there():
+    fig = plots.bars({"before": 2.0, "after": 1.0, "least": 0.5}, mark="after", note=NOTE)
+    colors = [patch.get_facecolor() for patch in fig.axes[0].patches]
+    assert colors[0] == colors[2] != colors[1]
+    with pytest.raises(LessonError, match="no bar is called 'afer'"):
+        plots.bars({"before": 2.0, "after": 1.0}, mark="afer")
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_an_alternative_text_is_one_sentence(name):
+    assert len(plots.alt(FIGURES[name]())) <= 300

@@ -19,10 +19,14 @@ def bars(
     *,
     unit: str = "ms",
     log: bool = False,
+    mark: str | Sequence[str] | None = None,
     title: str | None = None,
     note: Any = None,
 ) -> style.LessonFigure:
-    """How large is each? Rows (label, number or Measurement); log: a logarithmic scale for wide ranges."""
+    """How large is each? Rows (label, number or Measurement); log: a logarithmic scale for wide ranges.
+
+    mark: the label (or labels) that the figure is about, in another colour.
+    """
     pairs = _pairs(rows)
     fig, axis = style.new(height=1.5 + 0.36 * len(pairs))
     if log:
@@ -30,7 +34,8 @@ def bars(
         low = min(v for _, v in pairs if v > 0)
         axis.set_xlim(low / 2, max(v for _, v in pairs) * 6)
         style.plain_ticks(axis.xaxis)
-    style.bar_row(axis, [k for k, _ in pairs], [v for _, v in pairs], [f"{style.number(v)} {unit}" for _, v in pairs])
+    texts = [f"{style.number(v)} {unit}" for _, v in pairs]
+    style.bar_row(axis, [k for k, _ in pairs], [v for _, v in pairs], texts, mark=mark)
     axis.set_xlabel(unit + (" (logarithmic)" if log else ""))
     words = "; ".join(f"{k}: {style.number(v)} {unit}" for k, v in pairs)
     least = min(pairs, key=lambda p: p[1])

@@ -8,13 +8,14 @@ from __future__ import annotations
 import base64
 import io
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from ..errors import LessonError
 from ..records.words import ms, note_of, number, numbers  # noqa: F401 - figures take their words from here
 
 INK, MUTED, FAINT, PAPER = "#1f2933", "#5b6670", "#dfe5ea", "#ffffff"
@@ -26,6 +27,7 @@ HATCHES = ("", "//", "..", "xx", "\\\\", "--", "++", "oo")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)), (0, (3, 1, 1, 1)), (0, (7, 2)))
 WIDTH_IN, DPI, SHOWN_DPI = 7.6, 160, 100
+ALT_CHARACTERS = 160  # an alternative text is one sentence: a screen reader cannot skip in it
 TEXT = {
     "font.size": 10.5,
     "axes.titlesize": 10.5,
@@ -83,13 +85,15 @@ def new(rows: int = 1, columns: int = 1, *, height: float = 3.4, **more: Any) ->
 
 
 def finish(fig: LessonFigure, title: str, note: Any, description: str) -> LessonFigure:
-    """Title above, origin in the corner below, description as alternative text."""
+    """Title above, origin in the corner below, description as alternative text: a long one gives way to the title."""
     fig.title = title
     fig.question = sys._getframe(1).f_code.co_name  # shown as text: the same on every machine
     fig.suptitle(title, x=0.01, ha="left", fontsize=12.5, fontweight="bold", color=INK)
     told = note_of(note)
     fig.supxlabel(told or " ", x=0.995, ha="right", fontsize=8.5, color=MUTED)
-    fig.set_label(description + (f" ({told}.)" if told else ""))
+    named = f"Figure, {fig.question.replace('_', ' ')}: {title.rstrip('.')}."
+    words = description if len(description) <= ALT_CHARACTERS else named
+    fig.set_label(words + (f" ({told}.)" if told else ""))
     return fig
 
 
@@ -170,15 +174,27 @@ def thousands(axis: Any) -> None:
 
 
 def bar_row(
-    axis: Any, labels: list[str], values: list[float], texts: list[str], *, start: int = 0, room: float = 0.32
+    axis: Any,
+    labels: list[str],
+    values: list[float],
+    texts: list[str],
+    *,
+    start: int = 0,
+    room: float = 0.32,
+    mark: str | Sequence[str] | None = None,
 ) -> None:
     """Horizontal bars, the first on top, each with its value written at its end.
 
-    room: beyond the longest bar, for its text, as a share of that bar.
+    room: beyond the longest bar, for its text, as a share of that bar. mark: label of the bar (or labels of the
+    bars) that the figure is about, drawn in another colour and hatch. LessonError for a label that is no bar's.
     """
+    marked = [mark] if isinstance(mark, str) else list(mark or ())
+    if wrong := [label for label in marked if label not in labels]:
+        raise LessonError(f"no bar is called {wrong[0]!r}", cure=f"mark one of: {', '.join(labels)}")
     places = list(range(len(values)))
     for i, value in enumerate(values):
-        axis.barh(i, value, color=color(start), hatch=hatch(start), edgecolor=PAPER, height=0.62)
+        look = start + (labels[i] in marked)
+        axis.barh(i, value, color=color(look), hatch=hatch(look), edgecolor=PAPER, height=0.62)
     axis.set_yticks(places, labels)
     axis.invert_yaxis()
     most = max(values, default=1) or 1
