@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import trt_lessons as tl
-from trt_lessons.advice.buckets import assign, batches, curve, propose
+from trt_lessons.advice.buckets import assign, batches, curve, padded, propose, rate
 from trt_lessons.errors import LessonError
 from trt_lessons.models import strips
 
@@ -130,3 +130,29 @@ def test_a_sample_that_cannot_be(lengths: list[int], most: int) -> None:
 def test_table_and_export() -> None:
     found = tl.buckets.propose([1, 4, 4], 2)
     assert found.table().splitlines() == ["  lengths  strips", "      1-1       1", "      2-4       2"]
+
+
+def test_padded_batches_hold_every_sample_once() -> None:
+    lengths = strips.mixed_lengths(50, seed=3)
+    images, texts = strips.load(lengths)
+    assert [len(text) for text in texts] == lengths.tolist() == [image.shape[3] // 16 for image in images]
+    found = padded(images, (4, 8, 16), 8, unit=16)
+    assert sorted(np.concatenate([chosen for _, _, chosen in found])) == list(range(50))
+    for index, array, chosen in found:
+        assert array.shape == (len(chosen), 1, 16, 16 * (4, 8, 16)[index]) and len(chosen) <= 8
+        for row, place in zip(array, chosen, strict=True):
+            width = images[place].shape[3]
+            assert (row[..., :width] == images[place][0]).all() and not row[..., width:].any()
+
+
+def test_a_size_between_two_lengths_counts_as_the_longer() -> None:
+    [(index, array, _)] = padded([np.ones((1, 17), np.float32)], (1, 2), 4, unit=16)
+    assert (index, array.shape, array.sum()) == (1, (1, 32), 17)
+
+
+def test_rate_counts_samples_and_drops_the_first_round() -> None:
+    import time
+
+    waits = iter([0.5, 0.02, 0.02, 0.02])
+    found = rate([(lambda array: time.sleep(next(waits)), np.zeros((10, 1)))])
+    assert 200 < found <= 500

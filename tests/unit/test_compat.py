@@ -233,3 +233,19 @@ def test_types_follow_from_the_network_since_10():
     mark = len(log.records)
     compat.declare_type(y, trt.int32)
     assert y.dtype == trt.int32 and not log.since(mark)
+
+
+def test_an_attempt_prints_the_answer_and_the_errors(capsys) -> None:
+    log = compat.Log(print_from=None)
+    error = log.Severity.ERROR
+
+    def refuse(width: int) -> bool:
+        for text in ("one", "two", "three"):
+            log.log(error, f"{text} {width}\n")
+        return False
+
+    assert log.attempt("a width", refuse, 20) is False
+    assert log.attempt("a list", list) == [] and log.attempt("a mistake", int, "x") is None
+    told = capsys.readouterr().out.splitlines()
+    assert told[:4] == ["a width: False", "   | one 20", "   | two 20", "a list: list"]
+    assert told[4].startswith("a mistake: ValueError: invalid literal") and len(told) == 5

@@ -331,3 +331,15 @@ def test_opset_18_is_brought_back_or_refused():
             back = _onnx.opset_18_to_17(model)
             result = onnxruntime.InferenceSession(back.SerializeToString()).run(None, {"x": np.eye(2, 3, dtype="f")})
             np.testing.assert_allclose(result[0], [[1 / 3], [1 / 3]])
+
+
+def test_a_strip_network_of_fixed_size_takes_that_size_only(tmp_path):
+    onnx.save(strips.fixed(2, 48), tmp_path / "fixed.onnx")
+    own = session(tmp_path / "fixed.onnx")
+    assert own.get_inputs()[0].shape == [2, 1, 16, 48]
+    images, texts = strips.make(2, 3, seed=8)
+    assert strips.decode(own.run(None, {"strip": images})[0]) == texts
+
+
+def test_ranges_are_min_opt_max_of_the_input():
+    assert strips.ranges(16, 64, 256, 8) == {"strip": [(1, 1, 16, 16), (8, 1, 16, 64), (8, 1, 16, 256)]}

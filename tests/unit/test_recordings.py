@@ -178,7 +178,8 @@ def test_another_lesson_is_recalled_on_a_gpu_too(on, tmp_path, monkeypatch):
         on(gpu)
         assert recordings.recall("a", lesson="05_other").value == 1, "from the workbook's own"
     with pytest.raises(RecordingError, match="no recording of the lesson '06_none'"):
-        recordings.recall("a", lesson="06_none")
+        recordings.recall("b", lesson="06_none")
+    assert recordings.recall("a", lesson="05_2_later").value == 1, "it moved there from 05_other, or will"
     on(True)
     file = recordings._path_to_write("05_other")
     recordings.write(file, "05_other", "a", 2, H200.about(utc="2020-01-01T00:00:00Z"))

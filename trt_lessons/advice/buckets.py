@@ -5,11 +5,12 @@
     plan.profiles("strip", lambda n, length: (n, 1, 16, 16 * length), batch=32)
 
 A batch needs one shape, so strips of different lengths are padded to a common one. Few ranges waste work,
-many cost build time and memory. `propose` finds the best ranges there are. Introduced in lesson 05.
+many cost build time and memory. `propose` finds the best ranges there are. Introduced in lesson 05_2.
 """
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -144,6 +145,38 @@ def batches(lengths: Sequence[int], edges: Sequence[int], batch: int) -> Iterato
         chosen = np.flatnonzero(where == index)
         for start in range(0, len(chosen), batch):
             yield index, chosen[start : start + batch]
+
+
+def padded(
+    samples: Sequence[np.ndarray], edges: Sequence[int], batch: int, *, unit: int = 1
+) -> list[tuple[int, np.ndarray, np.ndarray]]:
+    """Batches of one shape each: (range, float array [n, ..., unit * edge], indices of its n <= `batch` samples).
+
+    samples: arrays [1, ..., size] that differ in the last axis, which zeros fill. unit: size of one length, so
+    that a sample of `size` has the length size / unit, rounded up.
+    """
+    lengths = [-(-sample.shape[-1] // unit) for sample in samples]
+    found = []
+    for index, chosen in batches(lengths, edges, batch):
+        full = np.zeros((len(chosen), *samples[0].shape[1:-1], unit * edges[index]), samples[0].dtype)
+        for row, place in zip(full, chosen, strict=True):
+            row[..., : samples[place].shape[-1]] = samples[place][0]
+        found.append((index, full, chosen))
+    return found
+
+
+def rate(calls: Sequence[tuple[Callable[[np.ndarray], Any], np.ndarray]], rounds: int = 3) -> float:
+    """Samples per second of the calls [(function, its batch)], copies included, by the host's clock.
+
+    The median of `rounds` rounds; one more comes before them and is not counted.
+    """
+    seconds = []
+    for _ in range(rounds + 1):
+        start = time.perf_counter()
+        for call, array in calls:
+            call(array)
+        seconds.append(time.perf_counter() - start)
+    return sum(len(array) for _, array in calls) / float(np.median(seconds[1:]))
 
 
 def _sample(lengths: Iterable[int], largest: int | None, smallest: int, most: int) -> tuple[list[int], np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -52,6 +53,23 @@ def _log_class(base: Any) -> type:
         def since(self, mark: int) -> list[str]:
             """Texts of the errors and warnings after the first `mark` records."""
             return [text for name, text in self.records[mark:] if name.endswith("ERROR") or name == "WARNING"]
+
+        def attempt(self, what: str, call: Callable[..., Any], *args: Any, most: int = 2) -> Any:
+            """call(*args), printed as "what: its answer" with the errors, at most `most`, that TensorRT logged.
+
+            An exception is printed as well, and the answer is None. Introduced in lesson 05.
+            """
+            mark = len(self.records)
+            try:
+                answer = call(*args)
+                plain = answer is None or isinstance(answer, (bool, int, str, tuple))
+                print(f"{what}: {answer if plain else type(answer).__name__}")
+            except Exception as problem:
+                answer = None
+                print(f"{what}: {type(problem).__name__}: {problem}")
+            errors = [text for name, text in self.records[mark:] if name.endswith("ERROR")]
+            print(*(f"   | {text.strip()}\n" for text in errors[:most]), sep="", end="")
+            return answer
 
         def __repr__(self) -> str:
             return f"Log: {len(self.errors)} errors, {len(self.warnings)} warnings, {len(self.records)} lines"

@@ -75,6 +75,32 @@ def mixed_lengths(n: int, seed: int = 0) -> np.ndarray:
     return np.clip(np.rint(rng.lognormal(mean=1.4, sigma=0.6, size=n)), 1, MAX_LENGTH).astype(np.int64)
 
 
+def ranges(low: int, opt: int, high: int, batch: int = 128) -> dict[str, list[tuple[int, int, int, int]]]:
+    """A profile for `tl.build`: 1 to `batch` strips, `low` to `high` pixels wide, best at `batch` strips of `opt`."""
+    return {"strip": [(1, 1, HEIGHT, low), (batch, 1, HEIGHT, opt), (batch, 1, HEIGHT, high)]}
+
+
+def fixed(batch: int, width: int) -> Any:
+    """The shipped network as an ONNX ModelProto whose input is [batch, 1, 16, width] and nothing else."""
+    import onnx
+
+    model = onnx.load(onnx_path())
+    sizes = model.graph.input[0].type.tensor_type.shape.dim
+    for dimension, size in zip(sizes, (batch, 1, HEIGHT, width), strict=True):
+        dimension.dim_value = size  # a number in place of the name
+    return model
+
+
+def load(lengths: np.ndarray) -> tuple[list[np.ndarray], list[str]]:
+    """A strip of each length: images float32 [1, 1, 16, 16 * length] in the order of `lengths`, and what they say."""
+    made: list[Any] = [None] * len(lengths)
+    for length in np.unique(lengths):
+        places = np.flatnonzero(lengths == length)
+        for place, image, text in zip(places, *make(len(places), int(length)), strict=True):
+            made[place] = image[None], text
+    return [image for image, _ in made], [text for _, text in made]
+
+
 def decode(logits: np.ndarray) -> list[str]:
     """The text in each row of logits [n, steps, 11]: best class a step, repeats dropped, then blanks."""
     texts = []

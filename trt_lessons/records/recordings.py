@@ -136,35 +136,36 @@ def save(name: str, value: Any, where: Provenance | None = None) -> None:
 
 def there(name: str) -> bool:
     """Whether `live_or_recorded(name, ...)` gives what a GPU gave: a GPU, a rehearsal, or a recording."""
-    return not recalling() or _holding(name) is not None
+    return not recalling() or _holding(name, current_lesson(), roots()) is not None
 
 
 def recalls(name: str) -> bool:
     """Whether a result of this name is recalled here; says in a line where it is not, for want of a recording."""
     if not recalling():
         return False
-    if _holding(name) is None:
+    if _holding(name, current_lesson(), roots()) is None:
         print(f"{name!r} is not recorded on a GPU yet: taken here, on this CPU.")
         return False
     return True
 
 
-def _holding(name: str) -> LessonRecording | None:
-    """The file with `name`: the current lesson's, or another lesson's, since lessons are split and moved."""
-    mine = _newest(current_lesson())
-    if mine and name in mine.entries:
+def _holding(name: str, wanted: str, places: list[Path]) -> LessonRecording | None:
+    """The file with `name`: the wanted lesson's, or another lesson's, since lessons are split and moved."""
+    own = (_newest(wanted, [place]) for place in places)
+    mine = next((one for one in own if one and name in one.entries), None)
+    if mine:
         return mine
-    lessons = {path.stem for path in files()}
-    others = (_newest(lesson) for lesson in sorted(lessons))
+    lessons = {path.stem for path in files(places=places)}
+    others = (_newest(lesson, places) for lesson in sorted(lessons))
     return max((one for one in others if one and name in one.entries), key=lambda one: one.utc, default=None)
 
 
 def recall(name: str, lesson: str | None = None) -> Recorded:
     """The recording of `name` in the current lesson, or in another one: on a GPU too, and the workbook's own where
-    TRT_LESSONS_RECORDINGS has none of that lesson (yet)."""
-    if lesson is None and (holding := _holding(name)):
-        return holding.get(name)
+    TRT_LESSONS_RECORDINGS has none of that lesson (yet). A name that moved to another lesson is found there."""
     wanted, places = lesson or current_lesson(), folders() if lesson else roots()
+    if holding := _holding(name, wanted, places):
+        return holding.get(name)
     found = next(filter(None, (_newest(wanted, [place]) for place in places)), None)
     if found is None:
         raise RecordingError(
