@@ -16,6 +16,8 @@ import importlib.util
 import os
 import platform
 import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -248,6 +250,29 @@ def in_this_thread() -> Iterator[None]:
         yield
     finally:
         cuda.Context.pop()
+
+
+def elsewhere(program: str, *arguments: str, front: Any = None, timeout: float = 240) -> subprocess.CompletedProcess:
+    """Run a Python program in a process of its own, on this backend; its stdout, stderr and returncode.
+
+    program: source text, or "-m package.module". front: a folder to put first where modules are looked for.
+    A crash or an abort in there does not reach this process. TimeoutExpired after `timeout` seconds. Lesson 07.
+    """
+    path = os.pathsep.join([str(front)] * (front is not None) + sys.path)
+    place = {**os.environ, "PYTHONPATH": path, "TRT_LESSONS_BACKEND": name()}
+    how = program.split() if program.startswith("-m ") else ["-c", program]
+    command = [sys.executable, *how, *map(str, arguments)]
+    return subprocess.run(command, env=place, capture_output=True, text=True, timeout=timeout)
+
+
+def tool(*words: Any, timeout: float = 240) -> str:
+    """What a command of this environment prints, such as `tool("polygraphy", "run", path, "--onnxrt")`; stdout and
+    stderr together. BackendError where it is not installed. Lesson 07."""
+    command = shutil.which(str(words[0]), path=os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]]))
+    if command is None:
+        raise BackendError(f"there is no command {words[0]} here", why="its package is not installed", cure="make lab")
+    joined = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "timeout": timeout}
+    return subprocess.run([command, *map(str, words[1:])], **joined).stdout
 
 
 # ---- versions ----

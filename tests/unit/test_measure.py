@@ -80,14 +80,14 @@ def made(compute=1.0, enqueue=0.1, h2d=0.1, d2h=0.1, n=100, spread=0.0):
     return Measurement(series, 800.0, 8, 1.0, {"runner": "TensorRT", "transfers": True})
 
 
-def test_trtexecs_three_warnings():
+def test_trtexecs_four_warnings():
     assert made().warnings() == []
     assert made(enqueue=0.8).warnings() == []
     assert "host is the limit" in made(enqueue=0.81).warnings()[0]
     assert "input" in made(h2d=1.0).warnings()[0]
     assert "output" in made(d2h=1.5).warnings()[0]
-    assert made(spread=0.025).warnings() == []
-    assert "varies by 2.6 %" in made(spread=0.026).warnings()[0]
+    assert made(spread=0.0099).warnings() == []
+    assert "varies by 1.1 %" in made(spread=0.011).warnings()[0]
 
 
 def test_statistics_survive_thinning_and_rounding():

@@ -34,7 +34,7 @@ from .inspector import (
     normalize_layers,
     short_dtype,
 )
-from .log import SEVERITIES, Log, shared_log
+from .log import SEVERITIES, Log, attempt, shared_log
 from .versions import has, is_interpreter, strongly_typed, version
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "Log",
     "add_dequantize",
     "add_quantize",
+    "attempt",
     "check_opset",
     "check_precisions",
     "contexts_share_profiles",

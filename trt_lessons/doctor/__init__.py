@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from .machine import Finding, Machine, has_gpu, read_pins
+from .machine import Finding, Machine, has_gpu, read_pins, two_cudas
 from .questions import (
     BASE_PACKAGES,
     GIB,

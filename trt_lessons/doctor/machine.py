@@ -154,3 +154,19 @@ def has_gpu(m: Machine) -> bool:
     """Does a GPU answer?"""
     cuda = m.cuda()
     return not isinstance(cuda, str) and cuda[0] > 0
+
+
+def two_cudas(folder: Path) -> Path:
+    """Make in `folder` what site-packages look like after `pip install tensorrt-cu12` and, later, `tensorrt-cu13`.
+
+    The metadata of both, and a module `tensorrt` whose library belongs to a CUDA that is not there. Returns the
+    folder to put first where modules are looked for. Lesson 07 breaks this one, so that no real one is broken.
+    """
+    site = Path(folder) / "site"
+    for name, number in {"tensorrt_cu12": "10.16.1", "tensorrt_cu13": "11.4.0"}.items():
+        metadata = site / f"{name}-{number}.dist-info" / "METADATA"
+        metadata.parent.mkdir(parents=True)
+        metadata.write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {number}\n")
+    (site / "tensorrt").mkdir()
+    (site / "tensorrt" / "__init__.py").write_text("import ctypes\nctypes.CDLL('libcudart.so.99')\n")
+    return site

@@ -216,6 +216,16 @@ def table(engine: Any, *, network: Sequence[Any] | None = None, title: str = "")
     return Table((_row(layer) for layer in found), title, lost)
 
 
+def products(engine: Any) -> list[str]:
+    """In which precision each layer that multiplies computes: ["FP16", "FP16", "FP32"], in the engine's order.
+
+    engine: as for `table`, or an `IHostMemory`. Introduced in lesson 07.
+    """
+    if not hasattr(engine, "create_engine_inspector"):
+        engine = load(engine)
+    return [layer["precision"] for layer in compat.engine_layers(engine) if compat.is_compute(layer)]
+
+
 def origins(name: str, network_layer_names: Sequence[str], metadata: str = "") -> list[str]:
     """Network layers inside the engine layer of this name, in network order; see `engine_names.origins`."""
     return engine_names.origins(name, network_layer_names, metadata)

@@ -15,10 +15,11 @@ _MODULES = ("digits", "strips")
 _FUNCTIONS = {
     "resnet50": "random_weights",
     "bert": "random_weights",
+    "convolutions": "random_weights",
     "pretrained": "torchvision_weights",
 }
 
-__all__ = ["bert", "digits", "pretrained", "resnet50", "strips"]
+__all__ = ["bert", "convolutions", "digits", "pretrained", "resnet50", "strips"]
 
 
 def __getattr__(name: str) -> Any:

@@ -55,6 +55,27 @@ def _kept(name: str, make: Callable[[], onnx.ModelProto]) -> Path:
     return path
 
 
+def convolutions(gain: float = 1.0) -> onnx.ModelProto:
+    """Three convolutions with ReLUs: "x" to "y", both [16, 64, 48, 48] float32. Lesson 07.
+
+    gain: the first one's weights are larger, the second one's smaller by this factor: the function stays the same.
+    """
+    shape = (16, 64, 48, 48)
+    weights = np.random.default_rng(7).normal(0, 0.06, (3, 64, 64, 3, 3)).astype(np.float32)
+    weights *= np.array([gain, 1 / gain, 1], np.float32).reshape(3, 1, 1, 1, 1)
+    arrays = [numpy_helper.from_array(array, f"w{i}") for i, array in enumerate(weights)]
+    nodes, source = [], "x"
+    for i in range(3):
+        nodes.append(helper.make_node("Conv", [source, f"w{i}"], [f"conv{i}"], f"conv{i}", pads=[1] * 4))
+        nodes.append(helper.make_node("Relu", [f"conv{i}"], [f"relu{i}"], f"relu{i}"))
+        source = f"relu{i}"
+    nodes[-1].output[0] = "y"
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in "xy"]
+    graph = helper.make_graph(nodes, "convolutions", ends[:1], ends[1:], arrays)
+    opset = [helper.make_opsetid("", _onnx.OPSET)]
+    return helper.make_model(graph, opset_imports=opset, ir_version=_onnx.IR_VERSION)
+
+
 def resnet50(batch: int | None = None, seed: int = 0) -> Path:
     """Path of ResNet-50: "images" [batch, 3, 224, 224] to "logits" [batch, 1000]; 25.6 M weights, 102 MB.
 

@@ -26,6 +26,7 @@ WORDS = {
 MOST_SAMPLES = 500  # a series, in a recording: enough for a histogram; statistics are over all samples
 DECIMALS = 4  # of a ms: CUDA events tell half a microsecond apart
 STORED_PERCENTILES = (50, 90, 95, 99)
+HOST_SHARE, UNSTABLE = 0.8, 0.01  # where trtexec warns: enqueue over compute, and the variation of compute
 
 
 def median(samples: Iterable[float]) -> float:
@@ -142,13 +143,17 @@ class Measurement:
         return int(self.statistics("latency")["count"])
 
     def warnings(self) -> list[str]:
-        """What trtexec would warn about, each in a sentence with its cure; empty when all is well."""
+        """What trtexec warns about, each in a sentence with its cure; empty when all is well.
+
+        Four rules: the host (enqueue over 0.8 of compute), either copy (no shorter than compute), and compute that
+        varies by more than 1 %. One of our own: no CUDA graph could be captured.
+        """
         found = []
         compute = self.median("compute")
         if self.options.get("captured") is False:
             found.append("No CUDA graph could be captured; measured without one.")
         by_events = self.options.get("timed") != "host clock"
-        if by_events and self.median("enqueue") > 0.8 * compute:
+        if by_events and self.median("enqueue") > HOST_SHARE * compute:
             found.append(
                 f"The host is the limit: enqueueing takes {self.median('enqueue'):.3f} ms (median), compute "
                 f"{compute:.3f} ms. Cure: a CUDA graph (graph=True) or a larger batch."
@@ -159,7 +164,7 @@ class Measurement:
                     f"Copying the {words} takes {self.median(kind):.3f} ms (median), no less than compute "
                     f"({compute:.3f} ms). Cure: keep data on the GPU, or measure with transfers=False."
                 )
-        if self.cv("compute") > 0.025:
+        if self.cv("compute") > UNSTABLE:
             cure = "nothing else on the GPU, locked clocks, spin=True, or a longer run"
             if self.source == "interpreter":
                 cure = "nothing else on this machine, or a longer run"
