@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # what an editor sees; `_EXPORTS` below says the same to Python, and a test compares them
     from . import backend as backend
     from . import compat as compat
+    from . import doctor as doctor
     from . import errors as errors
     from . import models as models
     from . import plots as plots
@@ -44,15 +45,20 @@ if TYPE_CHECKING:  # what an editor sees; `_EXPORTS` below says the same to Pyth
     from .sessions.buffers import pinned as pinned
     from .sessions.session import Session as Session
     from .workbook import exercises as exercises
+    from .workbook.copies.solution import solution as solution
     from .workbook.exercises import check as check
-    from .workbook.exercises import progress as progress
+    from .workbook.predictions import outcome as outcome
+    from .workbook.predictions import predict as predict
+    from .workbook.progress import progress as progress
+    from .workbook.quiz import quiz as quiz
     from .workbook.recorded import recorded as recorded
+    from .workbook.scoreboard import scoreboard as scoreboard
 
 __version__ = "0.1.0"
 
 # the module that a name of this package comes from -> the names (a module of that name, or something in it)
 _FROM = {
-    "": "backend compat errors models plots precision scale",
+    "": "backend compat doctor errors models plots precision scale",
     "advice": "buckets nvidia report search",
     "advice.comparison": "compare",
     "backend": "cuda cudart describe trt",
@@ -68,8 +74,13 @@ _FROM = {
     "sessions.buffers": "pinned",
     "sessions.session": "Session",
     "workbook": "exercises",
-    "workbook.exercises": "check progress",
+    "workbook.copies.solution": "solution",
+    "workbook.exercises": "check",
+    "workbook.predictions": "outcome predict",
+    "workbook.progress": "progress",
+    "workbook.quiz": "quiz",
     "workbook.recorded": "recorded",
+    "workbook.scoreboard": "scoreboard",
 }
 _EXPORTS = {name: module for module, names in _FROM.items() for name in names.split()}
 

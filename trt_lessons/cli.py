@@ -288,27 +288,20 @@ def _compare(args: argparse.Namespace) -> int:
 
 
 def _solution(args: argparse.Namespace) -> int:
-    from .workbook import execute
-    from .workbook.copies import solution_report
+    from .workbook.copies.solution import show
 
-    lesson, dot, _ = args.lesson.partition(".")
-    source = execute.find_notebook(lesson, execute.lessons_folder())
-    only = args.lesson if dot and not args.lesson.endswith(".ipynb") else ""
-    blocks = list(solution_report(source, _workbook(args), only))
-    if not blocks:
-        cure = "trt-lessons progress lists them all."
-        raise LessonError(f"{source.stem} has no exercise {only or 'yet'}.", cure=cure)
-    print("\n".join(blocks), end="")
+    show(args.lesson, _workbook(args))
     return 0
 
 
 def _progress(args: argparse.Namespace) -> int:
-    from .workbook import exercises
+    from .workbook import keeping
+    from .workbook.progress import progress_lines
 
     workbook = _workbook(args)
-    file = workbook / exercises.PROGRESS_FILE
+    file = workbook / keeping.PROGRESS_FILE
     if args.share is not None or args.no_share:
-        exercises.share(file, "" if args.no_share else args.share.strip())
+        keeping.share(file, "" if args.no_share else args.share.strip())
         print("Your teacher may see it, with your last try and its hint." if args.share else "Nobody else sees it.")
         return 0
     if not file.exists():
@@ -316,12 +309,13 @@ def _progress(args: argparse.Namespace) -> int:
     checks = workbook / "checks"
     if not checks.is_dir():
         checks = home() / "notebooks" / "checks"
-    print("\n".join(exercises.progress_lines(checks, file)))
+    print("\n".join(progress_lines(checks, file)))
     return 0
 
 
 def _classroom(args: argparse.Namespace) -> int:
-    from .workbook import classroom, execute, status
+    from .workbook import classroom, execute
+    from .workbook.classroom import status
 
     source = execute.lessons_folder()
     if args.folder[0] == Path("status"):

@@ -26,6 +26,11 @@ def enabled() -> bool:
     return _kernel_is_watched() if _kernel() is not None else _is_terminal()
 
 
+def in_notebook() -> bool:
+    """Whether somebody watches a live notebook, so that widgets are shown and answered."""
+    return _kernel() is not None and enabled()
+
+
 def _kernel() -> Any:
     if "IPython" not in sys.modules:
         return None

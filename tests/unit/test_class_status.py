@@ -12,14 +12,15 @@ import pytest
 
 from trt_lessons.cli import main
 from trt_lessons.errors import ExerciseError
-from trt_lessons.workbook import classroom, exercises, status
+from trt_lessons.workbook import classroom, exercises, keeping
+from trt_lessons.workbook.classroom import status
 
 HINT = "Ask the <engine>."
 
 
 def learner(folder: Path, name: str, tries: int = 0, done: tuple[str, ...] = (), **more: object) -> Path:
     """A progress file as exercises write it."""
-    file = folder / exercises.PROGRESS_FILE
+    file = folder / keeping.PROGRESS_FILE
     folder.mkdir(parents=True)
     last = {"exercise": "02.1", "hint": HINT, "when": "2026-11-27T10:00:00+00:00"}
     data = {"version": 1, "done": {e: {} for e in done}, "tries": {"02.1": tries}, "last": last, "share": name}
@@ -73,7 +74,7 @@ def test_no_folder_has_a_cure(tmp_path: Path) -> None:
 def test_a_learner_agrees_tries_and_takes_it_back(tmp_path: Path, monkeypatch, capsys) -> None:
     book = tmp_path / "class" / "book"
     assert main(["progress", "--workbook", str(book), "--share", "Ada"]) == 0
-    monkeypatch.setenv("TRT_LESSONS_PROGRESS", str(book / exercises.PROGRESS_FILE))
+    monkeypatch.setenv("TRT_LESSONS_PROGRESS_FILE", str(book / keeping.PROGRESS_FILE))
     for _ in range(3):
         exercises.note_progress("02.1", exercises.wrong(yours=1, expected="two", hint=HINT))
     assert main(["classroom", "status", str(tmp_path / "class")]) == 0

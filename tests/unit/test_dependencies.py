@@ -56,7 +56,7 @@ RUN = {  # a program or a plugin: the words that start it
     "sphinx": r"sphinx",
     "ray": r"import.ray|from ray|\"ray",
 }
-AWAITED = {"ipywidgets"}  # the cells in which a learner writes a guess
+AWAITED: set[str] = set()  # declared before what will use it
 
 
 def requirements() -> list[str]:

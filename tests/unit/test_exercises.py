@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trt_lessons import exercises
+from trt_lessons import progress
 from trt_lessons.errors import ExerciseError
+from trt_lessons.workbook import keeping
 from trt_lessons.workbook.exercises import check, judge, right, shorten, wrong
 
 CHECKS = """
@@ -37,7 +38,7 @@ def lesson(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / ".manifest.json").write_text("{}")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TRT_LESSONS_GRADING", raising=False)
-    monkeypatch.delenv("TRT_LESSONS_PROGRESS", raising=False)
+    monkeypatch.delenv("TRT_LESSONS_PROGRESS_FILE", raising=False)
     return tmp_path
 
 
@@ -154,7 +155,7 @@ def test_progress_is_kept(lesson: Path) -> None:
 
 def test_progress_is_shown(lesson: Path, capsys) -> None:
     check("90.1", 4096)
-    exercises.progress()
+    progress()
     out = capsys.readouterr().out
     assert "2 of 3 points" in out and "90.1 done" in out and "90.2 -" in out and "1 of 2 exercises" in out
 
@@ -170,7 +171,7 @@ def test_damaged_progress_is_set_aside(lesson: Path, capsys) -> None:
 def test_source_notebooks_keep_no_progress(lesson: Path, capsys) -> None:
     (lesson / ".manifest.json").unlink()
     check("90.1", 4096)
-    exercises.progress()
+    progress()
     assert not (lesson / ".progress.json").exists()
     assert "source notebooks" in capsys.readouterr().out
 
@@ -179,7 +180,7 @@ def test_unwritable_progress_stops_nobody(lesson: Path, capsys, monkeypatch) -> 
     def full(path: Path, content: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(exercises, "write_atomically", full)
+    monkeypatch.setattr(keeping, "write_atomically", full)
     check("90.1", 4096)
     out = capsys.readouterr().out
     assert "No space left" in out and "90.1 right" in out

@@ -12,7 +12,7 @@ from trt_lessons.errors import ExerciseError
 from trt_lessons.files import home
 from trt_lessons.workbook import copies
 from trt_lessons.workbook.copies import Workbook, learners
-from trt_lessons.workbook.merge import by_id, merge, same_sources, text_of
+from trt_lessons.workbook.copies.merge import by_id, merge, same_sources, text_of
 
 NAME = "90_try_it.ipynb"
 

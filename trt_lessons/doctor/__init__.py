@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
+from types import ModuleType
 
 from .machine import Finding, Machine, has_gpu, read_pins, two_cudas
 from .questions import (
@@ -60,3 +62,14 @@ def report(findings: Iterable[Finding]) -> str:
     failed = sum(f.ok is False for f in findings)
     end = f"{failed} to mend, from the top down." if failed else "Everything that was looked at is in order."
     return "\n".join([*(f.lines() for f in findings), end])
+
+
+class _Doctor(ModuleType):
+    """So that `tl.doctor()` prints the report."""
+
+    def __call__(self) -> None:
+        """Print what is wrong with this environment, and the command that mends it."""
+        print(report(examine()))
+
+
+sys.modules[__name__].__class__ = _Doctor

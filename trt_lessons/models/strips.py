@@ -207,6 +207,26 @@ def network() -> torch.nn.Module:
     return Reader()
 
 
+def trained() -> torch.nn.Module:
+    """`network()` with the shipped weights; batch norms are folded into the convolutions, as in the ONNX file."""
+    import torch
+    from onnx import numpy_helper
+    from torch import nn
+
+    module = network()
+    stored = {item.name: numpy_helper.to_array(item) for item in _onnx.load(onnx_path()).graph.initializer}
+    for name, layer in list(module.named_modules()):
+        if isinstance(layer, nn.BatchNorm2d):
+            setattr(module, name, nn.Identity())
+        if isinstance(layer, nn.Conv2d):
+            layer.bias = nn.Parameter(torch.empty(layer.out_channels))
+    for name, weight in module.named_parameters():
+        owner = name.removesuffix(".weight")
+        found = stored[name] if name in stored else stored[f"{owner}.matmul.weight"].T
+        weight.data.copy_(torch.from_numpy(found.copy()))
+    return module.eval()
+
+
 def export(module: torch.nn.Module, path: str | Path) -> Path:
     """Export to ONNX, opset 17, dynamic batch and width, batch norms folded into the convolutions."""
     import torch

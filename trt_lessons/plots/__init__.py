@@ -12,6 +12,7 @@ from .drawings import digits, flow_chart, ownership
 from .general import ablation, bars, compare, lines
 from .inside import fusion, layer_times
 from .latency import batch_scaling, latency_distribution, latency_over_shape, timeline, where_time_goes
+from .scoreboard import scoreboard
 from .style import alt, note_of, save
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "precision",
     "roofline",
     "save",
+    "scoreboard",
     "timeline",
     "where_time_goes",
 ]

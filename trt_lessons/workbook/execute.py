@@ -45,16 +45,13 @@ def notebooks(folder: Path) -> list[Path]:
 
 
 def find_notebook(name: str, folder: Path) -> Path:
-    """A notebook by its path, its stem or the beginning of it: "02", "04_1", "02_inference_flow".
-
-    A lesson's whole number wins: "05" is 05_dynamic_shapes, and not 05_2_... as well.
-    """
+    """A notebook by its path, its stem, its number or the beginning of its name: "02", "2", "02_inference_flow"."""
     path = Path(name)
     if path.suffix == ".ipynb" and path.exists():
         return path
-    stem = path.name.removesuffix(".ipynb")
-    found = [p for p in notebooks(folder) if p.stem == stem or p.stem.startswith(f"{stem}_")]
-    found = [p for p in found if stem in (p.stem, lesson_number(p.stem))] or found
+    stem = padded(path.name.removesuffix(".ipynb"))
+    found = [p for p in notebooks(folder) if p.stem == stem or lesson_number(p.stem) == stem]  # 05 beside 05_2
+    found = found or [p for p in notebooks(folder) if p.stem.startswith(f"{stem}_")]
     if len(found) == 1:
         return found[0]
     names = ", ".join(p.stem for p in found or notebooks(folder)) or "none"
@@ -63,6 +60,11 @@ def find_notebook(name: str, folder: Path) -> Path:
         why=f"in {folder.name}/: {names}",
         cure="Give its number, its name or the path of the notebook.",
     )
+
+
+def padded(number: str) -> str:
+    """A lesson's number with its leading zero: "06" for "6", "04_1" for "4_1"."""
+    return f"0{number}" if re.match(r"\d(_|$)", number) else number
 
 
 def run_each(

@@ -12,9 +12,7 @@ A check tests the idea, not the spelling, and never gives the solution away.
 from __future__ import annotations
 
 import contextlib
-import datetime
 import importlib.util
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -22,11 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ExerciseError
-from ..files import home, lesson_number, lesson_order, sweep, write_atomically
-
-PROGRESS_FILE = ".progress.json"
-PROGRESS_VERSION = 1
-MANIFEST_FILE = ".manifest.json"  # stands in a workbook folder, see `workbook`
+from ..files import lesson_number, lesson_order
+from .keeping import check_folders, note, now
 
 
 @dataclass(frozen=True)
@@ -170,15 +165,6 @@ def lesson_of(exercise_id: str) -> str:
     return lesson
 
 
-def check_folders() -> list[Path]:
-    """Folders with checks, nearest first: beside the notebook, then the workbook's and the source's."""
-    here = Path.cwd()
-    places = [here / "checks", here / "notebooks" / "checks", home() / "notebooks" / "checks"]
-    if os.environ.get("TRT_LESSONS_CHECKS"):
-        places.insert(0, Path(os.environ["TRT_LESSONS_CHECKS"]))
-    return list(dict.fromkeys(p for p in places if p.is_dir()))
-
-
 def find(exercise_id: str) -> Exercise:
     """The exercise of this id; its lesson's check file is loaded, again when it changed."""
     lesson = lesson_of(exercise_id)
@@ -241,92 +227,16 @@ def all_exercises(folder: Path) -> list[Exercise]:
     return sorted(mine, key=lambda e: (e.lesson, int(e.id.rpartition(".")[2])))
 
 
-# --- progress ---------------------------------------------------------------------------------------------
-
-
-def progress_file() -> Path | None:
-    """The learner's progress file; None outside a workbook (the source notebooks keep no progress)."""
-    if os.environ.get("TRT_LESSONS_PROGRESS"):
-        return Path(os.environ["TRT_LESSONS_PROGRESS"])
-    here = Path.cwd()
-    return here / PROGRESS_FILE if (here / MANIFEST_FILE).exists() else None
-
-
-def read_progress(file: Path) -> dict:
-    """What is done: {"done": {id: {"points", "when"}}, "tries": {id: count}}. A damaged file is set aside."""
-    empty = {"version": PROGRESS_VERSION, "done": {}, "tries": {}}
-    try:
-        data = json.loads(file.read_text("utf-8"))
-        if not (isinstance(data["done"], dict) and isinstance(data["tries"], dict)):
-            raise ValueError("not a progress file")
-        return data
-    except FileNotFoundError:
-        return empty
-    except (ValueError, KeyError, TypeError):
-        aside = file.with_name(file.name + ".damaged")
-        file.replace(aside)
-        print(f"The progress file was damaged; it is kept as {aside.name}, and counting starts anew.")
-        return empty
-
-
 def note_progress(exercise_id: str, verdict: Verdict) -> None:
-    """Count a try and remember a right answer. A full disk is told, and stops nobody."""
-    file = progress_file()
-    if file is None or not verdict.answered:
+    """Count a try and remember a right answer."""
+    if not verdict.answered:
         return
-    from filelock import FileLock, Timeout
 
-    try:
-        with FileLock(file.with_name(file.name + ".lock"), timeout=5):
-            sweep(file)
-            data = read_progress(file)
-            data["tries"][exercise_id] = data["tries"].get(exercise_id, 0) + 1
-            now = datetime.datetime.now(datetime.timezone.utc)
-            told = {"exercise": exercise_id, "hint": verdict.hint, "when": now.isoformat(timespec="seconds")}
-            data["last"] = told  # a teacher sees it where the learner agreed: `share`
-            if verdict.ok and exercise_id not in data["done"]:
-                points = _registry[exercise_id].points
-                data["done"][exercise_id] = {"points": points, "when": now.isoformat(timespec="seconds")}
-            write_atomically(file, json.dumps(data, indent=1, sort_keys=True).encode())
-    except (OSError, Timeout) as error:
-        print(f"(progress could not be noted: {error})")
+    def update(data: dict) -> None:
+        data["tries"][exercise_id] = data["tries"].get(exercise_id, 0) + 1
+        # a teacher sees it where the learner agreed: `share`
+        data["last"] = {"exercise": exercise_id, "hint": verdict.hint, "when": now()}
+        if verdict.ok and exercise_id not in data["done"]:
+            data["done"][exercise_id] = {"points": _registry[exercise_id].points, "when": now()}
 
-
-def share(file: Path, name: str) -> None:
-    """Agree that a teacher sees this progress, under that name; an empty name takes it back."""
-    from filelock import FileLock
-
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(file.with_name(file.name + ".lock"), timeout=5):
-        data = read_progress(file)
-        data["share"] = name
-        write_atomically(file, json.dumps(data, indent=1, sort_keys=True).encode())
-
-
-def progress_lines(checks: Path, file: Path | None) -> list[str]:
-    """One line a lesson: its exercises, which are done, and the points."""
-    data = read_progress(file) if file else {"done": {}}
-    lessons: dict[str, list[Exercise]] = {}
-    for e in all_exercises(checks):
-        lessons.setdefault(e.lesson, []).append(e)
-    lines = []
-    for lesson, exercises in lessons.items():
-        marks = " ".join(f"{e.id} {'done' if e.id in data['done'] else '-'}" for e in exercises)
-        done = sum(e.points for e in exercises if e.id in data["done"])
-        lines.append(f"{lesson:<6} {done} of {sum(e.points for e in exercises)} points   {marks}")
-    total = [e for group in lessons.values() for e in group]
-    done = sum(e.id in data["done"] for e in total)
-    lines.append(f"{done} of {len(total)} exercises done")
-    return lines
-
-
-def progress() -> None:
-    """Print which exercises of the whole workbook are done (introduced in lesson 00)."""
-    folders = check_folders()
-    if not folders:
-        print("No exercises here: start the workbook with `make lab` or `trt-lessons lab`.")
-        return
-    file = progress_file()
-    print("\n".join(progress_lines(folders[0], file)))
-    if file is None:
-        print("These are the source notebooks: progress is kept in the learner's copies (`make lab`).")
+    note(update)

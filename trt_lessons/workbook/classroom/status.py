@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from ..errors import ExerciseError
-from .exercises import PROGRESS_FILE, PROGRESS_VERSION, all_exercises
+from ...errors import ExerciseError
+from ..exercises import all_exercises
+from ..keeping import PROGRESS_FILE, PROGRESS_VERSION
 
 STUCK = 3  # wrong tries of an exercise after which a learner counts as stuck
 

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ExerciseError
-from ..files import lesson_order, sha256, write_atomically
+from ...errors import ExerciseError
+from ...files import lesson_order, sha256, write_atomically
 from .merge import merge, read_notebook, same_sources
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
@@ -301,7 +301,7 @@ class Workbook:
 
 
 def solution_report(source: Path, workbook: Path, only: str = "") -> Iterator[str]:
-    """Blocks of text, one an exercise: the task's id, the learner's cell, the solution.
+    """Blocks of text, one an exercise: the task, the learner's cell, the solution.
 
     source: the notebook with solutions. workbook: folder of the learner's copies. only: an id, "02.1".
     """
@@ -311,11 +311,24 @@ def solution_report(source: Path, workbook: Path, only: str = "") -> Iterator[st
         for cell in json.loads(copy.read_text("utf-8"))["cells"]:
             if grade(cell).get("solution"):
                 theirs[grade(cell)["grade_id"]] = source_of(cell)
+    words = ""
     for cell in json.loads(source.read_text("utf-8"))["cells"]:
+        words = source_of(cell) if cell["cell_type"] == "markdown" else words
         grade_id = grade(cell).get("grade_id", "")
         exercise_id = ".".join(grade_id.removeprefix("ex-").rsplit("-", 1))
         if not grade(cell).get("solution") or (only and exercise_id != only):
             continue
-        yours = textwrap.indent(theirs.get(grade_id, "(no copy yet)"), "    ")
-        ours = textwrap.indent("\n".join(solutions(source_of(cell))), "    ")
-        yield f"{exercise_id}\n  yours:\n{yours}\n  a solution:\n{ours}\n"
+        blocks = [f"{exercise_id}"]
+        for head, text in (
+            ("task", _task(words, exercise_id)),
+            ("yours", theirs.get(grade_id, "(no copy yet)")),
+            ("a solution", "\n".join(solutions(source_of(cell)))),
+        ):
+            blocks += [f"  {head}:\n{textwrap.indent(text, '    ')}"] if text else []
+        yield "\n".join(blocks) + "\n"
+
+
+def _task(words: str, exercise_id: str) -> str:
+    """The words of an exercise, from its name on, without the folded hints."""
+    _, found, task = re.sub(r"<details>.*?</details>", "", words, flags=re.S).partition(f"Exercise {exercise_id}")
+    return re.sub(r"\n{3,}", "\n\n", (found + task).replace("**", "").strip())

@@ -25,10 +25,10 @@ import nbformat
 from nbconvert.preprocessors import Preprocessor
 from traitlets import Bool
 
-from . import exercises
-from ..errors import ExerciseError
-from ..files import write_atomically
-from .copies import encode, grade, learners, source_of
+from .. import exercises
+from ...errors import ExerciseError
+from ...files import write_atomically
+from ..copies import encode, grade, learners, source_of
 
 CONFIG = '''\
 """nbgrader's settings for this course, yours to change: `trt-lessons classroom` writes them once only.
@@ -96,7 +96,9 @@ def _source(target: Path, lesson: Path) -> str:
         new = Path(part) / "new"
         (new / "checks").mkdir(parents=True)
         (new / lesson.name).write_bytes(content)
-        shutil.copy(lesson.parent / "checks" / f"{lesson.stem}.py", new / "checks")
+        for file in (lesson.parent / "checks").glob(f"{lesson.stem}.*"):  # its checks and its questions
+            if file.is_file():
+                shutil.copy(file, new / "checks")
         os.rename(new, target)
     return "source written"
 
