@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
 # All that this project takes on a GPU, each stage under a limit of its own, so that a slow one costs no other.
 #
-#   tools/live.sh OUT [stage ...]     stages: cold warm tests bench one (default: all, in this order)
+#   tools/live.sh OUT [stage ...]     stages: cold warm tests lean sweep bench one (default: all, in this order)
 #
 # cold    every notebook, recorded, outputs stored in place; engines are built
 # warm    the same again into OUT/warm: engines come from the cache; `trt-lessons compare` puts both beside each other
 # tests   contract tests, random networks and the exercises (a notebook a log), side by side: verdicts, no times
+# lean    contract tests once more, plans of TensorRT 8.6 run by a newer TensorRT's runtime; LEAN: the folder that holds
+#         tensorrt_lean_bindings, LEAN_OF_8: 8.6's own libnvinfer_lean.so.8
+# sweep   24 cases over all cards on Ray: digits, strips and ResNet-50's shape, three precisions
 # bench   tests/benchmarks/on_a_gpu.py, a part a log
 # one     every notebook on one GPU, six at a time while measurements take turns: how long, cold and warm
 #
@@ -47,6 +50,16 @@ tests() {
   wait
 }
 
+lean() {
+  : > "$out/lean.jsonl"
+  TRT_LESSONS_LEAN=${LEAN:?} TRT_LESSONS_LEAN_OF_8=${LEAN_OF_8:?} TRT_LESSONS_CONTRACT_RESULTS=$out/lean.jsonl \
+    stage lean "$python" -m pytest -m gpu -q -n 4 -p tests.contract.newer_runtime tests/contract
+}
+
+sweep() {
+  "$python" tools/sweep_cases.py "$out/cases" && stage sweep $lessons sweep "$out/cases/cases.json" --output "$out/sweep"
+}
+
 bench() {
   for part in ${PARTS:-infer stream card runners resnet}; do
     TRT_LESSONS_RECORD=1 TRT_LESSONS_RECORDINGS=$out/recordings stage "bench_$part" \
@@ -59,6 +72,6 @@ one() {
   for how in cold warm; do stage "one_$how" $lessons run --gpus "${gpus%%,*}" --jobs 6; done
 }
 
-for name in "${@:-cold warm tests bench one}"; do
+for name in "${@:-cold warm tests lean sweep bench one}"; do
   for each in $name; do "$each"; done
 done
