@@ -186,7 +186,7 @@ def _load_trt() -> Any:
 
 def _load_cuda() -> Any:
     if not is_gpu():
-        return importlib.import_module("trt_lessons.interpreter.cuda")
+        return importlib.import_module("trt_lessons.driver.cpu_cuda")
     asked = _setting("TRT_LESSONS_CUDA", CUDA_PACKAGES)
     if asked == "cuda-python":
         return _load_cuda_python()
@@ -211,7 +211,7 @@ def _load_cuda_python() -> Any:
 
 def _load_cudart() -> Any:
     if not is_gpu():
-        return importlib.import_module("trt_lessons.interpreter.cudart")
+        return importlib.import_module("trt_lessons.driver.cpu_cudart")
     _ = sys.modules[__name__].cuda  # the context first
     try:
         return importlib.import_module("cuda.bindings.runtime")

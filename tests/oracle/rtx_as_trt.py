@@ -59,7 +59,8 @@ def _real() -> types.ModuleType:
 def pytest_configure(config: pytest.Config) -> None:
     """Put NVIDIA's module where the package looks for TensorRT."""
     from trt_lessons import backend
-    from trt_lessons.interpreter import cuda, cudart
+    from trt_lessons.driver import cpu_cuda as cuda
+    from trt_lessons.driver import cpu_cudart as cudart
 
     shim = types.ModuleType("tensorrt")
     shim.__dict__.update({name: value for name, value in vars(_real()).items() if not name.startswith("__")})

@@ -47,8 +47,8 @@ def test_a_laptop_gets_the_interpreter_and_is_told_why(fresh):
     assert backend.name() == "interpreter" and not backend.is_gpu()
     assert backend.choice().reason == "TensorRT is not installed"
     assert backend.trt.__name__ == "trt_lessons.interpreter.tensorrt"
-    assert backend.cuda.__name__ == "trt_lessons.interpreter.cuda"
-    assert backend.cudart.__name__ == "trt_lessons.interpreter.cudart"
+    assert backend.cuda.__name__ == "trt_lessons.driver.cpu_cuda"
+    assert backend.cudart.__name__ == "trt_lessons.driver.cpu_cudart"
 
 
 def test_a_gpu_without_tensorrt_is_pointed_out(fresh):

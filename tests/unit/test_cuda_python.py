@@ -10,9 +10,9 @@ import types
 import numpy as np
 import pytest
 
+from trt_lessons.driver import cpu_cuda as interpreter_cuda
 from trt_lessons.driver import cuda_python
 from trt_lessons.errors import BackendError
-from trt_lessons.interpreter import cuda as interpreter_cuda
 
 
 def public(module: types.ModuleType) -> dict[str, object]:

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trt_lessons.interpreter import cuda, cudart, device
+from trt_lessons.driver import cpu_cuda as cuda
+from trt_lessons.driver import cpu_cudart as cudart
+from trt_lessons.driver import cpu_device as device
 
 RELAXED = cudart.cudaStreamCaptureMode.cudaStreamCaptureModeRelaxed
 

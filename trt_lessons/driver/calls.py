@@ -1,6 +1,6 @@
 """The names of PyCUDA's driver that the lessons use, written once on the calls of CUDA's driver API.
 
-`cuda_python` puts them on NVIDIA's cuda-bindings, `interpreter.cuda` on the interpreter's device: each hands over
+`cuda_python` puts them on NVIDIA's cuda-bindings, `cpu_cuda` on the interpreter's device: each hands over
 a `Driver` and takes `Cuda(driver).names()` as its own.
 """
 

@@ -1,4 +1,4 @@
-"""PyCUDA's error classes and flags, for the modules that stand in for it: `cuda_python` and `interpreter.cuda`."""
+"""PyCUDA's error classes and flags, for the modules that stand in for it: `cuda_python` and `cpu_cuda`."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import onnx
 from onnx import TensorProto, helper
 
-from ..device import physical_memory
+from ...driver.cpu_device import physical_memory
 from . import enums as E
 from .callbacks import (
     INTERNAL,

@@ -284,6 +284,8 @@ class INetworkDefinition(L.Owner):
         return self._add("UNSQUEEZE", [input, axes])
 
     def add_lrn(self, input: ITensor, window: int, alpha: float, beta: float, k: float) -> L.ILRNLayer:
+        if not 1 <= window <= 15 or window % 2 == 0:
+            return self._refuse("addLRN", f"condition: an odd window from 1 to 15. {window} was given") or None
         return self._add("LRN", [input], {"window_size": window, "alpha": alpha, "beta": beta, "k": k})
 
     def add_fill(

@@ -117,8 +117,11 @@ _LIMITS: dict[str, Callable[[Any], bool]] = {  # what a value must be; another o
 class attr:
     """A layer's attribute: setting it makes the network forget what it had worked out from this layer on."""
 
-    def __init__(self, convert: Callable[[Any], Any] = lambda value: value, default: Any = None) -> None:
-        self.convert, self.default = convert, default
+    def __init__(
+        self, convert: Callable[[Any], Any] = lambda value: value, default: Any = None,
+        fits: Callable[[Any], object] = lambda value: True,
+    ) -> None:  # fmt: skip
+        self.convert, self.default, self.fits = convert, default, fits
         self.kind = type(default) if isinstance(default, (enum.Enum, bool)) else None
         if convert in (int, float, Dims) or (isinstance(convert, type) and issubclass(convert, enum.Enum)):
             self.kind = convert
@@ -137,7 +140,7 @@ class attr:
             value = self.convert(value) if self.kind is None else convert(self.kind, value)
         except Mismatch:
             raise refused(f"{type(layer).__name__}.{self.name}") from None
-        if not _LIMITS.get(self.name, lambda v: True)(value):
+        if not _LIMITS.get(self.name, self.fits)(value):
             where = f"{type(layer).__name__}::set" + "".join(word.capitalize() for word in self.name.split("_"))
             layer._network._fail(USAGE, where, f"Parameter check failed: {self.name} = {value}")
             return
@@ -184,7 +187,9 @@ class ILayer(Bound):
         return self._network._item(self._outputs, index, "getOutput", "index >= 0 && index < getNbOutputs()")
 
     def set_input(self, index: int, tensor: ITensor) -> None:
-        """Replace or add an input (a shuffle's second one is its shape, for example)."""
+        """Replace or add an input (a shuffle's second one is its shape, for example); no layer has more than five."""
+        if not 0 <= index < max(5, len(self._inputs)):
+            return self._network._fail(USAGE, f"{type(self).__name__}::setInput", f"there is no input {index}")
         self._inputs += [None] * (index + 1 - len(self._inputs))
         self._inputs[index] = tensor
         self._network._changed(self._index)

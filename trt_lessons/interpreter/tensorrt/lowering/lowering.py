@@ -18,6 +18,7 @@ from .. import enums as E
 from ..layers import KINDS, ILayer, ITensor
 from ..reading.rewriting import renamed
 from ..types import TO_ONNX
+from .refusals import BY_KIND
 from .shapes import Known, NetworkError, inferred, lighter
 from .sizes import sizes
 
@@ -96,6 +97,9 @@ class Lowering:
     def _write(self, index: int, emit: Emit) -> None:
         kept = self.kept.get(index)
         if kept is None:
+            breaks, words = BY_KIND.get(emit.kind, (None, ""))
+            if breaks and breaks(emit.layer, [emit.known(x) for x in emit.inputs if x is not None]):
+                raise NetworkError(words)
             self.writers[emit.kind](emit.layer, emit)
         elif kept.node is None:
             emit.constants.append(TensorProto())

@@ -44,7 +44,10 @@ def known_of(info: onnx.ValueInfoProto) -> Known:
 
 
 def inferred(model: onnx.ModelProto, **options: bool) -> dict[str, Known]:
-    """Type and shape of all values, by onnx's shape inference."""
+    """Type and shape of all values, by onnx's shape inference; NetworkError for a size below 0."""
     graph = infer_shapes(model, data_prop=True, **options).graph
+    for value in graph.value_info:
+        if any(d.dim_value < 0 for d in value.type.tensor_type.shape.dim):
+            raise NetworkError(f"Tensor {value.name} has an axis with inherently negative length")
     constants = {c.name: Known(FROM_ONNX.get(c.data_type), Dims(c.dims)) for c in graph.initializer}
     return constants | {v.name: known_of(v) for v in [*graph.input, *graph.value_info, *graph.output]}

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnxruntime as ort
 
-from ... import device
+from ....driver import cpu_device as device
 from ..callbacks import IOutputAllocator, IProfiler, Reporter
 from ..enums import DataType
 from ..types import Dims, UnknownDims, volume

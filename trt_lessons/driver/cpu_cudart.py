@@ -10,7 +10,7 @@ import enum
 from collections.abc import Callable
 from typing import Any
 
-from . import device as _device
+from . import cpu_device as _device
 
 _NUMBERS = {"cudaSuccess": 0, **{name: number for name, (number, _) in _device.ERRORS.items()}, "cudaErrorUnknown": 999}
 cudaError_t = enum.IntEnum("cudaError_t", _NUMBERS)

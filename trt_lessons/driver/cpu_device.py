@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..driver.names import Error, LaunchError, LogicError, MemoryError, RuntimeError
+from .names import Error, LaunchError, LogicError, MemoryError, RuntimeError
 
 Work = Callable[[], None]
 

@@ -1,4 +1,4 @@
-"""Stands for `pycuda.driver` on the CPU: the names that the lessons use, on `interpreter.device`.
+"""Stands for `pycuda.driver` on the CPU: the names that the lessons use, on `cpu_device`.
 
 Copies, streams, events and errors behave as PyCUDA's do; a context has to be current in the thread, as there.
 Nothing here is a GPU: `Device(0).name()` says so, the compute capability is (0, 0), times are the CPU's.
@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from ..driver.calls import Cuda, Driver
-from ..driver.names import (  # noqa: F401 - PyCUDA's names
+from . import cpu_device as _device
+from .calls import Cuda, Driver
+from .names import (  # noqa: F401 - PyCUDA's names
     Error,
     LaunchError,
     LogicError,
@@ -27,7 +28,6 @@ from ..driver.names import (  # noqa: F401 - PyCUDA's names
     host_alloc_flags,
     stream_flags,
 )
-from . import device as _device
 
 # The attributes that the lessons ask for, with CUDA's numbers.
 device_attribute = enum.IntEnum("device_attribute", {
