@@ -236,6 +236,7 @@ NOT_SHOWN = {
     "compare": "two machines, and no lesson is recorded on two here; `tl.compare().figure()` draws it",
     "digits": "pictures and what the network read, no measurement; see lesson 00",
     "flow_chart": "steps in order, no measurement; see lesson 03",
+    "scoreboard": "rows of all lessons, which the next live run records; see the end of each lesson",
     "ownership": "who makes which object, no measurement; see lesson 01",
     "alt": "a figure's description in words, not a figure",
     "note_of": "where numbers come from, not a figure",

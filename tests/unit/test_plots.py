@@ -119,7 +119,17 @@ def widths(base, slope, low=1, high=16):
     return {32 * i: base + slope * i for i in range(low, high + 1)}
 
 
+SERVICE = [
+    ("PyTorch, FP32", 1.31, "1.31 ms, 98.0 %, lesson 00", True),
+    ("TensorRT, FP32", 0.512, "0.512 ms, 98.0 %, 2.31 MB, lesson 02", False),
+    ("FP16, CUDA graph", 0.204, "0.204 ms, 98.0 %, 1.16 MB, lesson 04_3", False),
+    ("mine", None, "not recorded on a GPU yet, 97.8 %, lesson 05", False),
+]
+
+
 FIGURES = {
+    "scoreboard": lambda: plots.scoreboard(SERVICE, mark="FP16, CUDA graph", note=NOTE),
+    "scoreboard_empty": lambda: plots.scoreboard(SERVICE[3:], mark="mine"),
     "latency_distribution": lambda: plots.latency_distribution(engines()),
     "latency_distribution_one": lambda: plots.latency_distribution({"FP16": sample()}),
     "latency_distribution_wide": lambda: plots.latency_distribution({"GPU": sample(0.05), "CPU": sample(3.0)}),
@@ -361,6 +371,27 @@ def test_the_marked_bar_looks_different_and_must_be_there():
     assert colors[0] == colors[2] != colors[1]
     with pytest.raises(LessonError, match="no bar is called 'afer'"):
         plots.bars({"before": 2.0, "after": 1.0}, mark="afer")
+
+
+@pytest.mark.parametrize(
+    ("rows", "mark", "title"),
+    [
+        (SERVICE, "FP16, CUDA graph", "FP16, CUDA graph reads 64 strips in 0.204 ms: 6.4 times as fast as PyTorch"),
+        (SERVICE, None, "FP16, CUDA graph reads 64 strips in 0.204 ms: 6.4 times as fast as PyTorch"),
+        (SERVICE, "mine", "FP16, CUDA graph reads 64 strips in 0.204 ms: 6.4 times as fast as PyTorch"),
+        (SERVICE, "PyTorch, FP32", "PyTorch, FP32 reads 64 strips in 1.31 ms"),
+        (SERVICE[1:], None, "FP16, CUDA graph reads 64 strips in 0.204 ms"),
+        (
+            [*SERVICE, ("slow", 2.62, "", False)],
+            "slow",
+            "slow reads 64 strips in 2.62 ms: 2.0 times as slow as PyTorch",
+        ),
+        ([*SERVICE, ("same", 1.32, "", False)], "same", "same reads 64 strips in 1.32 ms, as PyTorch does"),
+        (SERVICE[3:], "mine", "Reading 64 strips: not recorded on a GPU yet"),
+    ],
+)
+def test_the_scoreboards_title_is_the_finding(rows, mark, title):
+    assert plots.scoreboard(rows, mark=mark).title == title
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -97,6 +97,9 @@ def predict(prediction: str, *choices: object, unit: str = "", guess: object = N
         if choices == (...,):
             print(f'{prediction}  The choices are not known yet. Run the cell with tl.predict("{prediction}", ...) first.')
             return
+        if choices and not 2 <= len(choices) <= len(LETTERS):
+            cure = f"Give 2 to {len(LETTERS)} choices, or none."
+            raise ExerciseError(f"The prediction {prediction} has {len(choices)} choices.", cure=cure)
         question = Question(prediction, tuple(plain(choice) for choice in choices), unit)
     _asked[prediction] = question
     if guess is not None:

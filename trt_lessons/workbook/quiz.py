@@ -121,7 +121,8 @@ def _question_lines(lesson: str, asked: list[Asked]) -> list[str]:
 
 def _letters(asked: list[Asked], answers: str) -> str:
     """Answers as one letter a question; ValueError says what does not fit."""
-    found = re.sub(r"[\s,;.)]", "", str(answers)).casefold()
+    text = answers if isinstance(answers, str) else "".join(map(str, answers))
+    found = re.sub(r"[\s,;.)]", "", text).casefold()
     if len(found) != len(asked):
         raise ValueError(f"{len(found)} answers, and there are {len(asked)} questions")
     for place, (letter, question) in enumerate(zip(found, asked, strict=True), 1):

@@ -10,6 +10,7 @@ of 450 held-out strips that are read without a mistake.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ import numpy as np
 from .. import backend, plots
 from ..errors import LessonError
 from ..records import recordings
+from ..records import provenance as origin
 from ..records.provenance import Provenance
 from ..records.words import ms, number
 from ..files import lesson_number
@@ -145,9 +147,8 @@ def _session(session: Any, graph: bool) -> dict[str, Any]:
 
     images, _ = _strips()
     timing = measure(session, images[:STRIPS], graph=graph, transfers=False, **_seconds())
-    report = getattr(session, "report", None)
-    size = report.size if report is not None else None
-    return _found(timing, read, size / 1e6 if size else None, "TensorRT")
+    plan = getattr(session, "_plan", None)
+    return _found(timing, read, len(plan) / 1e6 if plan else None, "TensorRT")
 
 
 def _torch() -> dict[str, Any]:
@@ -183,6 +184,9 @@ def _accuracy(read: Callable[[np.ndarray], np.ndarray]) -> float:
     images, texts = _strips()
     padded = np.concatenate([images, images[: -len(images) % STRIPS]])
     logits = np.concatenate([read(padded[i : i + STRIPS]) for i in range(0, len(padded), STRIPS)])
+    if logits.ndim != 3 or logits.shape[2] != strips.CLASSES:
+        why = f"it gives {list(logits.shape)} for {len(padded)} strips, and [strips, steps, {strips.CLASSES}] is read"
+        raise LessonError("This session does not read strips.", why=why, cure="Build models.strips.onnx_path().")
     return strips.accuracy(logits[: len(images)], texts)
 
 
@@ -191,8 +195,9 @@ def _accuracy(read: Callable[[np.ndarray], np.ndarray]) -> float:
 
 def _row(name: str, way: Callable[[], dict[str, Any]], own: bool) -> Row:
     """Measure a row (or find its recording) and keep it where it was measured here."""
-    if own and not backend.is_gpu():  # a session of this CPU is never another machine's recording
-        found = recordings.Recorded(way(), "interpreter", None)
+    if own:  # what a learner made is never another machine's recording, and is not recorded with the book
+        gpu = backend.is_gpu()
+        found = recordings.Recorded(way(), "measured" if gpu else "interpreter", origin.here() if gpu else None)
     else:
         found = recordings.live_or_recorded(PREFIX + name, way)
     row = _made(name, recordings.current_lesson(), found)
@@ -225,7 +230,10 @@ def _decode(data: Any) -> Row | None:
 def _recorded() -> list[Row]:
     """Every row in the recordings, of all machines, in the order of the lessons."""
     rows = []
+    machine = origin.folder_name(os.environ.get("TRT_LESSONS_RECORDED_GPU", ""), "").removesuffix("_trt")
     for path in recordings.files():
+        if not path.parent.name.startswith("" if machine == "cpu" else machine):
+            continue
         file = recordings.load(path)
         for name in sorted(name for name in file.entries if name.startswith(PREFIX)):
             rows.append(_made(name.removeprefix(PREFIX), file.lesson, file.get(name)))

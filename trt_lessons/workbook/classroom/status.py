@@ -19,6 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from ...errors import ExerciseError
+from .. import quiz
 from ..exercises import all_exercises
 from ..keeping import PROGRESS_FILE, PROGRESS_VERSION
 
@@ -35,6 +36,7 @@ class Learner:
     last: str
     hint: str
     when: str
+    questions: str = ""  # answers to the lessons' questions: "02 4 of 5, 03 5 of 5"
 
     @property
     def stuck(self) -> bool:
@@ -93,6 +95,7 @@ def _learner(path: Path) -> Learner | str:
             last=str(last.get("exercise", "")),
             hint=str(last.get("hint", "")),
             when=str(last.get("when", "")),
+            questions=", ".join(f"{lesson} {found}" for lesson, found in sorted(quiz.results(data).items())),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return "damaged"
@@ -114,6 +117,8 @@ def lines(seen: Class) -> list[str]:
     told = []
     for learner in sorted(seen.learners, key=lambda x: not x.stuck):
         told.append(f"{learner.name}: {len(learner.done)} done; last {learner.last or 'none'} {learner.when}".rstrip())
+        if learner.questions:
+            told.append(f"  questions: {learner.questions}")
         if learner.stuck:
             told.append(f"  STUCK at {learner.last} after {learner.tries[learner.last]} tries")
             told.append(f"  hint given: {learner.hint or 'none'}")
@@ -135,7 +140,7 @@ def page(seen: Class, exercises: list[str]) -> str:
         '<meta name="viewport" content="width=device-width"><title>The class</title>'
         f"<style>{STYLE}</style><h1>The class</h1><p>{len(seen.learners)} shown, {stuck} stuck. "
         f"A cell: done, or the number of tries. Stuck: {STUCK} tries and not done.</p>{remarks}"
-        f'<div class="wide"><table><tr><th>learner</th><th>last try</th><th>hint given</th>{head}</tr>{rows}'
+        f'<div class="wide"><table><tr><th>learner</th><th>last try</th><th>hint given</th><th>questions</th>{head}</tr>{rows}'
         "</table></div></html>"
     )
 
@@ -143,7 +148,7 @@ def page(seen: Class, exercises: list[str]) -> str:
 def _row(learner: Learner, exercises: list[str]) -> str:
     cells = "".join(f"<td>{'done' if e in learner.done else learner.tries.get(e, '')}</td>" for e in exercises)
     last = f"{learner.last} {'STUCK' if learner.stuck else ''} {learner.when}"
-    words = "".join(f"<td>{html.escape(text)}</td>" for text in (learner.name, last, learner.hint))
+    words = "".join(f"<td>{html.escape(text)}</td>" for text in (learner.name, last, learner.hint, learner.questions))
     return f'<tr class="{"stuck" if learner.stuck else ""}">{words}{cells}</tr>'
 
 

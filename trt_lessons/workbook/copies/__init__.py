@@ -329,6 +329,7 @@ def solution_report(source: Path, workbook: Path, only: str = "") -> Iterator[st
 
 
 def _task(words: str, exercise_id: str) -> str:
-    """The words of an exercise, from its name on, without the folded hints."""
-    _, found, task = re.sub(r"<details>.*?</details>", "", words, flags=re.S).partition(f"Exercise {exercise_id}")
-    return re.sub(r"\n{3,}", "\n\n", (found + task).replace("**", "").strip())
+    """The words of an exercise, from the line with its name on, without the folded hints."""
+    lines = re.sub(r"<details>.*?</details>", "", words, flags=re.S).splitlines()
+    named = next((i for i, line in enumerate(lines) if exercise_id in line), len(lines))
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines[named:]).replace("**", "").strip(" #\n"))
