@@ -41,10 +41,24 @@ def test_named_without_a_gpu_asks_for_the_recording_and_compiles_nothing(monkeyp
     monkeypatch.setenv("TRT_LESSONS_RECORDINGS", str(tmp_path))
     monkeypatch.setitem(recordings._current, "lesson", "02_test")
     monkeypatch.setattr(recordings, "recalls", lambda name: True)
+    monkeypatch.setattr(recordings, "there", lambda name: True)
     compiled = baselines.compiled(module(), np.ones((1, 8), np.float32))
     with pytest.raises(RecordingError):
         compiled.measure(name="torch_compiled")
     assert compiled._run is None
+
+
+def test_named_and_not_recorded_yet_is_really_run(monkeypatch, tmp_path, capsys):
+    """What no GPU has recorded is taken here: the module itself is timed, not an empty call."""
+    from trt_lessons import recordings
+
+    monkeypatch.setenv("TRT_LESSONS_RECORDINGS", str(tmp_path))
+    monkeypatch.setitem(recordings._current, "lesson", "02_test")
+    eager = baselines.eager(module(), np.ones((1, 8), np.float32))
+    m = eager.measure(name="torch_eager", **FAST)
+    assert eager._run is not None and m.source == "interpreter"
+    assert "not recorded on a GPU yet" in capsys.readouterr().out
+    assert m.runner == "PyTorch eager, FP32"
 
 
 def test_graph_needs_a_gpu():

@@ -173,6 +173,12 @@ class Measurement:
 
     # -- showing ----------------------------------------------------------------------------------------
     @property
+    def runner(self) -> str:
+        """Who did the work, for the label of a bar: what ran in TensorRT's place is not called TensorRT."""
+        told = self.options.get("runner", "TensorRT")
+        return "onnxruntime" if self.source == "interpreter" and told == "TensorRT" else told
+
+    @property
     def note(self) -> str:
         """Where these numbers come from, for the corner of a figure."""
         runner = self.options.get("runner", "TensorRT")
