@@ -80,6 +80,7 @@ laptop as well.
   folded: guess first, then open it.
 - {doc}`docs/glossary`: every term, in English and Chinese.
 - {doc}`docs/cheatsheet`: one page: then and now, trtexec beside `tl`, from symptom to number.
+- {doc}`docs/cpp`: lesson 02's six steps as one C++ program; the document's calls in TensorRT 8.6 and 11.
 - {doc}`api/index`: the helper package, with shapes and units.
 - {doc}`docs/gallery`: every kind of figure, and the code that draws it.
 - {doc}`docs/classroom/README`: for teachers.
