@@ -1,5 +1,7 @@
 """Checks of lesson 02, run the inference flow."""
 
+import time
+
 import numpy as np
 
 import trt_lessons as tl
@@ -58,20 +60,105 @@ def classify(answer):
     return right("Every call was TensorRT's own.")
 
 
-@exercise("02.3")
-def unsure(answer, logits):
-    logits = np.asarray(logits, np.float64)
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    sure = (shifted / shifted.sum(axis=1, keepdims=True)).max(axis=1)
-    expected = "the index of the least sure picture, 0 to 449"
-    if not isinstance(answer, (int, np.integer)):
-        return wrong(yours=answer, expected=expected, hint="give one index, an int.")
-    if sure[answer] <= sure.min() + 1e-6:
-        return right("Look at it with tl.plots.digits: would you be sure?")
-    if answer == int(sure.argmax()):
-        hint = "this is where it is most sure; you want the smallest."
-    elif answer == int(logits.max(axis=1).argmin()):
-        hint = "this is the smallest largest logit; a probability also depends on the other nine."
-    else:
-        hint = "softmax along axis 1, the largest of each row, then the row where that is smallest."
-    return wrong(yours=answer, expected=expected, hint=hint)
+SIZES = (8, 33, 1, 120)
+MAKERS = ("mem_alloc", "pagelocked_empty", "pagelocked_zeros", "Stream")
+
+
+@exercise("02.3", points=2)
+def reader(answer):
+    report = _report()
+    engine = report.engine()
+    mine = answer(engine)
+    if not hasattr(mine, "read"):
+        return wrong(yours=answer, expected="a class with read(pictures)", hint="is `read` defined inside the class?")
+    problem = _misread(mine, report)
+    return problem or (_timed(mine, report) if tl.backend.is_gpu() else _counted(mine, engine))
+
+
+def _report():
+    one = (1, 32, 32)
+    ranges = {"images": ((1, *one), (64, *one), (450, *one))}
+    return tl.build(digits.onnx_path(), profiles=ranges, precision="fp32", progress=False)
+
+
+def _misread(mine, report):
+    """What is wrong with the digits that the reader gives, or None: sizes go up and down."""
+    pictures = digits.data().test_images
+    with tl.Session(report) as session:
+        for n in SIZES:
+            some = pictures[100 : 100 + n]
+            got, expected = mine.read(some), session.infer(some)["logits"].argmax(1)
+            told = f"{n} digits for {n} pictures"
+            if got is None:
+                return wrong(yours="read returns nothing", expected=told, hint="return the digits.")
+            if np.shape(got) != (n,):
+                hint = "one digit per picture: the largest of its ten logits, and only of the pictures that came."
+                return wrong(yours=np.asarray(got), expected=told, hint=hint)
+            if (np.asarray(got) == expected).mean() < 0.9:
+                same = int((np.asarray(got) == expected).sum())
+                hint = "did this call set its shape, copy its own pictures in, and wait before it read?"
+                return wrong(yours=f"{same} of {n} digits as they should be", expected=told, hint=hint)
+    return None
+
+
+def _counted(mine, engine):
+    """Without a GPU: how many contexts, streams and buffers five calls of a known size make."""
+    made, kept = [], {name: getattr(tl.cuda, name) for name in MAKERS}
+    kind, create = type(engine), type(engine).create_execution_context
+
+    def counting(make):
+        def counted(*args, **options):
+            made.append(1)
+            return make(*args, **options)
+
+        return counted
+
+    try:
+        for name, make in kept.items():
+            setattr(tl.cuda, name, counting(make))
+        kind.create_execution_context = counting(create)
+        for _ in range(5):
+            mine.read(digits.data().test_images[:8])
+    finally:
+        for name, make in kept.items():
+            setattr(tl.cuda, name, make)
+        kind.create_execution_context = create
+    if made:
+        return _too_much(f"{len(made)} contexts, streams and buffers made in 5 calls", "0 of them")
+    return right("0 contexts, streams and buffers are made per call. On a GPU the check measures the time.")
+
+
+def _timed(mine, report):
+    """On a GPU: the median host time per call of 8 pictures, beside a reader that makes everything on each call."""
+    pictures, engine = digits.data().test_images[:8], report.engine()
+    readers = {"mine": mine.read, "anew": lambda some: _read_anew(engine, some)}
+    times = {name: [] for name in readers}
+    for _ in range(40):
+        for name, read in readers.items():
+            start = time.perf_counter()
+            read(pictures)
+            times[name].append(1000 * (time.perf_counter() - start))
+    ours, anew = (float(np.median(times[name][10:])) for name in ("mine", "anew"))
+    told = f"{ours:.3f} ms per call, against {anew:.3f} ms with everything made on each call"
+    if ours > 0.8 * anew:
+        return _too_much(told, f"{0.8 * anew:.3f} ms per call or less")
+    return right(f"{told}: {100 * (1 - ours / anew):.0f} % less.")
+
+
+def _too_much(yours, expected):
+    hint = "what is the same in every call can be made once, in __init__, and kept in self."
+    return wrong(yours=yours, expected=expected, hint=hint)
+
+
+def _read_anew(engine, pictures):
+    cuda, context = tl.cuda, engine.create_execution_context()
+    pictures, logits = np.ascontiguousarray(pictures, np.float32), np.empty((len(pictures), 10), np.float32)
+    context.set_input_shape("images", pictures.shape)
+    there, back, stream = cuda.mem_alloc(pictures.nbytes), cuda.mem_alloc(logits.nbytes), cuda.Stream()
+    context.set_tensor_address("images", int(there))
+    context.set_tensor_address("logits", int(back))
+    cuda.memcpy_htod_async(there, pictures, stream)
+    context.execute_async_v3(stream.handle)
+    cuda.memcpy_dtoh_async(logits, back, stream)
+    stream.synchronize()
+    return logits.argmax(axis=1)

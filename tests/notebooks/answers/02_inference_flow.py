@@ -16,6 +16,41 @@ def classify(pictures):
     {result}
 """
 
+ANEW = """
+class Reader:
+    def __init__(self, engine):
+        self.engine = engine
+
+    def read(self, pictures):
+        context = self.engine.create_execution_context()
+        context.set_input_shape("images", pictures.shape)
+        out = np.zeros((len(pictures), 10), np.float32)
+        a, b = cuda.mem_alloc(pictures.nbytes), cuda.mem_alloc(out.nbytes)
+        context.set_tensor_address("images", int(a)); context.set_tensor_address("logits", int(b))
+        cuda.memcpy_htod(a, np.ascontiguousarray(pictures))
+        context.execute_v2([int(a), int(b)])
+        cuda.memcpy_dtoh(out, b)
+        return out.argmax(1)
+"""
+
+KEPT = """
+class Reader:
+    def __init__(self, engine):
+        self.context, self.stream = engine.create_execution_context(), cuda.Stream()
+        self.out = np.zeros((450, 10), np.float32)
+        self.a, self.b = cuda.mem_alloc(450 * 4096), cuda.mem_alloc(450 * 40)
+        self.context.set_tensor_address("images", int(self.a))
+        self.context.set_tensor_address("logits", int(self.b))
+
+    def read(self, pictures):
+        self.context.set_input_shape("images", pictures.shape)
+        cuda.memcpy_htod_async(self.a, np.ascontiguousarray(pictures), self.stream)
+        self.context.execute_async_v3(self.stream.handle)
+        cuda.memcpy_dtoh_async(self.out[: {rows}], self.b, self.stream)
+        {wait}
+        return self.out{cut}.argmax(1)
+"""
+
 ANSWERS = {
     "02.1": {
         "alternative": "def buffer_bytes(shape, dtype):\n    return np.empty(shape, trt.nptype(dtype)).nbytes",
@@ -40,14 +75,19 @@ ANSWERS = {
         ],
     },
     "02.3": {
-        "alternative": "unsure = int(torch.softmax(torch.from_numpy(host_out), 1).max(1).values.argmin())",
+        "alternative": """
+class Reader:
+    def __init__(self, engine):
+        self.session = tl.Session(engine)
+
+    def read(self, pictures):
+        return self.session.infer(pictures)["logits"].argmax(1)
+""",
         "wrong": [
-            (
-                "p = torch.softmax(torch.from_numpy(host_out).double(), 1).max(1).values\nunsure = int(p.argmax())",
-                "most sure",
-            ),
-            ("unsure = host_out[:3]", "one index"),
-            ("unsure = 7", "the row where that is smallest"),
+            (ANEW, "can be made once"),
+            (KEPT.format(rows="450", wait="self.stream.synchronize()", cut=""), "only of the pictures"),
+            (KEPT.format(rows="len(pictures)", wait="pass", cut="[: len(pictures)]"), "before it read"),
+            ("class Reader:\n    def __init__(self, engine):\n        pass", "inside the class"),
         ],
     },
 }
