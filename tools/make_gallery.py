@@ -235,7 +235,8 @@ ENTRIES = [
 NOT_SHOWN = {
     "compare": "two machines, and no lesson is recorded on two here; `tl.compare().figure()` draws it",
     "digits": "pictures and what the network read, no measurement; see lesson 00",
-    "flow_chart": "steps in order, no measurement; see lesson 03",
+    "build_flow": "seven steps in order, no measurement; see lesson 03",
+    "flow_chart": "steps in order, no measurement; `build_flow` is one",
     "scoreboard": "rows of all lessons, which the next live run records; see the end of each lesson",
     "ownership": "who makes which object, no measurement; see lesson 01",
     "alt": "a figure's description in words, not a figure",

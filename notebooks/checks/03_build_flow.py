@@ -3,36 +3,18 @@
 from __future__ import annotations
 
 import trt_lessons as tl
+from trt_lessons.measuring import builds
 from trt_lessons.workbook.exercises import Verdict, exercise, right, wrong
 
+FASTER, SLOWER = 1.5, 1.1  # of the default: a build at least so many times as fast, a latency at most so many times
 
-def _model(body: str, opsets: str = '"" : 17, "mine" : 1'):
+
+def _model(body: str):
     import onnx
 
     return onnx.parser.parse_model(
-        f"<ir_version: 8, opset_import: [{opsets}]> g (float[2, 4] x) => (float[2, 4] y) {{ {body} }}"
+        f'<ir_version: 8, opset_import: ["" : 17, "mine" : 1]> g (float[2, 4] x) => (float[2, 4] y) {{ {body} }}'
     )
-
-
-@exercise("03.1")
-def opset_of(answer) -> Verdict:
-    """ONNX's own list, wherever it stands among the entries."""
-    cases = {'"" : 17': 17, '"mine" : 1, "" : 16': 16, '"" : 13, "mine" : 99': 13, '"mine" : 20, "ai.onnx" : 15': 15}
-    for opsets, wanted in cases.items():
-        got = answer(_model("y = Relu(x)", opsets))
-        if got == wanted:
-            continue
-        expected = f"a number for opset_import [{opsets}]"
-        if got is None:
-            return wrong(
-                yours="nothing", expected=expected, hint='return a version; the domain may be "" or "ai.onnx".'
-            )
-        if got == 8:
-            return wrong(yours=got, expected=expected, hint="ir_version is the version of the file format.")
-        if not isinstance(got, int):
-            return wrong(yours=got, expected=expected, hint="return the entry's version, a number.")
-        return wrong(yours=got, expected=expected, hint="this is another list's version: look at each entry's domain.")
-    return right("8.6 reads up to 17, 10.0 up to 20, 11 up to 25.")
 
 
 @exercise("03.2", points=2)
@@ -59,7 +41,7 @@ def unknown_ops(answer) -> Verdict:
     return right("TensorRT 8 stops at the first one; newer versions name them all.")
 
 
-@exercise("03.3")
+@exercise("03.1")
 def careful(answer) -> Verdict:
     """TF32 off, 64 MiB, DETAILED; the rest as it was."""
     trt = tl.trt
@@ -83,3 +65,52 @@ def careful(answer) -> Verdict:
             yours=config.profiling_verbosity.name, expected="all about its layers", hint="profiling_verbosity."
         )
     return right("Give it to tl.build(..., configure=careful).")
+
+
+@exercise("03.3", points=2)
+def hurried(answer) -> Verdict:
+    """A faster build of an engine as fast: measured on a GPU, else by what these options gave on the recorded one."""
+    config = _configured(answer)
+    if config.get_timing_cache() is not None and not tl.backend.is_gpu():
+        hint = "leave the cache away: a first build has none."
+        return wrong(yours="a timing cache", expected="options that make the search itself shorter", hint=hint)
+    build, latency, told = _measured(answer) if tl.backend.is_gpu() else _recorded(config)
+    if latency > SLOWER:
+        return wrong(
+            yours=f"a latency {latency:.2f} times the default's ({told})",
+            expected=f"{SLOWER} times at most",
+            hint="this engine is slower: the search left out kernels that pay.",
+        )
+    if build < FASTER:
+        return wrong(
+            yours=f"a build {build:.2f} times as fast as the default ({told})",
+            expected=f"{FASTER} times at least",
+            hint="how hard the builder searches is one option of the config, with numbers from 0 to 5.",
+        )
+    return right(f"The build is {build:.1f} times as fast, the latency {latency:.2f} times the default's ({told}).")
+
+
+def _configured(answer):
+    """A fresh config after the answer's function."""
+    builder = tl.trt.Builder(tl.compat.shared_log())
+    config = builder.create_builder_config()
+    answer(config, tl.compat.create_network(builder))
+    return config
+
+
+def _measured(answer) -> tuple[float, float, str]:
+    """(times as fast to build, times the latency, where from), both builds measured here."""
+    (default_s, default_ms), (mine_s, mine_ms) = builds.timed(None), builds.timed(answer)
+    return default_s / mine_s, mine_ms / default_ms, "measured"
+
+
+def _recorded(config) -> tuple[float, float, str]:
+    """The same from lesson 03's recordings: of the level, and of TF32 where the answer forbids it."""
+    levels = tl.recordings.recall("levels", "03_build_flow")
+    options = tl.recordings.recall("options", "03_build_flow")
+    mine, default = levels[config.builder_optimization_level], levels[3]
+    build, latency = default["seconds"] / mine["seconds"], mine["ms"] / default["ms"]
+    if not config.get_flag(tl.trt.BuilderFlag.TF32):
+        build *= options["default"]["seconds"] / options["TF32 off"]["seconds"]
+        latency *= options["TF32 off"]["ms"] / options["default"]["ms"]
+    return build, latency, levels.note

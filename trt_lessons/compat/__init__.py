@@ -35,6 +35,7 @@ from .inspector import (
     short_dtype,
 )
 from .log import SEVERITIES, Log, attempt, shared_log
+from .plugins import on_gpu, plugin_base, plugins_in_python, register_plugin
 from .versions import has, is_interpreter, strongly_typed, version
 
 __all__ = [
@@ -65,10 +66,14 @@ __all__ = [
     "is_opaque",
     "normalize_layers",
     "np_dtype",
+    "on_gpu",
     "outdated",
     "parser_error",
     "permit",
+    "plugin_base",
+    "plugins_in_python",
     "quiet_tactics",
+    "register_plugin",
     "register_plugins",
     "shape",
     "shared_log",

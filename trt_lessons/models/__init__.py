@@ -2,8 +2,8 @@
 
 `digits` and `strips` are shipped, small and accurate. `resnet50` and `bert` are made on demand with seeded
 random weights: their speed is real, their answers mean nothing. `pretrained` fetches torchvision's weights
-where there is a network. Everything loads when first used: importing this room costs nothing. Introduced in
-lesson 02.
+where there is a network, `export_onnx` makes files of your own modules. Everything loads when first used:
+importing this room costs nothing. Introduced in lesson 02.
 """
 
 from __future__ import annotations
@@ -17,9 +17,24 @@ _FUNCTIONS = {
     "bert": "random_weights",
     "convolutions": "random_weights",
     "pretrained": "torchvision_weights",
+    "centred": "exporting",
+    "export_onnx": "exporting",
+    "opset": "exporting",
+    "wordy": "exporting",
 }
 
-__all__ = ["bert", "convolutions", "digits", "pretrained", "resnet50", "strips"]
+__all__ = [
+    "bert",
+    "centred",
+    "convolutions",
+    "digits",
+    "export_onnx",
+    "opset",
+    "pretrained",
+    "resnet50",
+    "strips",
+    "wordy",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -88,7 +88,7 @@ def from_torch(
 
     buffer = io.BytesIO()
     mode = torch.onnx.TrainingMode.PRESERVE if keep_norms else torch.onnx.TrainingMode.EVAL
-    with _quiet():
+    with quiet():
         torch.onnx.export(
             module,
             (example,),
@@ -108,7 +108,7 @@ def from_torch_dynamo(module: Any, example: Any, source: str, result: str, dynam
     import torch
 
     shapes = ({axis: torch.export.Dim(name) for axis, name in dynamic.items()},)
-    with _quiet():
+    with quiet():
         program = torch.onnx.export(
             module,
             (example,),
@@ -123,12 +123,13 @@ def from_torch_dynamo(module: Any, example: Any, source: str, result: str, dynam
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence the exporters, which log and print to stderr about packages that are not needed here."""
+def quiet() -> Iterator[None]:
+    """Silence the exporters, which print, warn and log about packages that are not needed here."""
     before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    logging.disable(logging.ERROR)
+    silence = io.StringIO()
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+        with warnings.catch_warnings(), contextlib.redirect_stderr(silence), contextlib.redirect_stdout(silence):
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -139,6 +139,15 @@ def data(size: int = SIZE) -> Digits:
     return Digits(images[train], labels[train], images[test], labels[test])
 
 
+def pixels() -> tuple[np.ndarray, np.ndarray]:
+    """The 450 held-out pictures as scikit-learn has them: float32 [450, 64] from 0 to 1, and their labels [450]."""
+    from sklearn.datasets import load_digits
+
+    found, labels = load_digits(return_X_y=True)
+    held_out = split()[1]
+    return (found[held_out] / 16).astype(np.float32), labels[held_out]
+
+
 def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
     """Share of rows of logits [n, 10] whose largest entry is at the label [n]."""
     return float(np.mean(np.argmax(logits, axis=1) == labels))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from . import sliders
 from .build import accuracy_vs_latency, build_time_vs_level, precision, roofline
-from .drawings import digits, flow_chart, ownership
+from .drawings import build_flow, digits, flow_chart, ownership
 from .general import ablation, bars, compare, lines
 from .inside import fusion, layer_times
 from .latency import batch_scaling, latency_distribution, latency_over_shape, timeline, where_time_goes
@@ -21,6 +21,7 @@ __all__ = [
     "alt",
     "bars",
     "batch_scaling",
+    "build_flow",
     "build_time_vs_level",
     "compare",
     "digits",

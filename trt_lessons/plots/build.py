@@ -80,16 +80,20 @@ def build_time_vs_level(rows: Sequence[Any], *, title: str | None = None, note: 
     levels, seconds = [str(c[0]) for c in cells], [float(c[1]) for c in cells]
     times = [_latency(c[2]) for c in cells]
     fig, (left, right) = style.new(1, 2, height=3.2)
-    for axis, values, words, i in ((left, seconds, "build, s", 0), (right, times, "latency, median ms", 1)):
-        found = axis.bar(levels, values, color=style.color(i), hatch=style.hatch(i), edgecolor=style.PAPER, width=0.6)
+    enough = next(i for i, t in enumerate(times) if t <= 1.02 * min(times))
+    colors = [style.COLORS[1 if i == enough else 0] for i in range(len(levels))]  # marked: the level that is enough
+    for axis, values, words in ((left, seconds, "build, s"), (right, times, "latency, median ms")):
+        found = axis.bar(levels, values, color=colors, edgecolor=style.PAPER, width=0.6)
         axis.bar_label(found, [style.number(v) for v in values], fontsize=9.5, padding=2)
         style.head(axis, words)
         axis.set_xlabel("builder optimization level")
         axis.set_ylim(0, max(values) * 1.15)
-    enough = next(i for i, t in enumerate(times) if t <= 1.02 * min(times))
-    found = f"Level {levels[enough]} is within 2 % of the fastest"
+    found = f"Level {levels[enough]} is the first within 2 % of the fastest"
     if enough < len(levels) - 1:
-        found += f"; level {levels[-1]} builds {seconds[-1] / seconds[enough]:.1f} times as long"
+        gain = 100 * (1 - times[-1] / times[enough])
+        less = f"for {gain:.1f} % less latency" if gain >= 0.05 else "for no gain"
+        longer = seconds[-1] / seconds[enough]
+        found = f"Level {levels[-1]} builds {longer:.1f} times as long as level {levels[enough]}, {less}"
     words = "; ".join(f"level {a}: build {s:.1f} s, {t:.4f} ms" for a, s, t in zip(levels, seconds, times, strict=True))
     return style.finish(fig, title or found, note or [c[2] for c in cells], words)
 

@@ -82,6 +82,21 @@ def flow_chart(
     return style.finish(fig, title, note, words)
 
 
+def build_flow() -> style.LessonFigure:
+    """How does a model become an engine? The seven steps of lesson 03."""
+    steps = [
+        ("Prepare the model", "train it anywhere, export it to ONNX"),
+        ("Builder and network", "an empty graph to fill"),
+        ("Parse", "ONNX nodes become layers"),
+        ("Configure", "precision, profiles, workspace, level"),
+        ("Build", "fuse layers, time kernels, keep the fastest"),
+        ("Serialize and save", "the plan: an engine as bytes"),
+        ("Load and run", "runtime, engine, context"),
+    ]
+    words = "Seven steps in order: prepare the model, builder and network, parse, configure, build, save, load and run"
+    return flow_chart(steps, title="From a model to an engine, in seven steps", columns=4, alt=words)
+
+
 def _wrap(text: str, width: int) -> str:
     import textwrap
 

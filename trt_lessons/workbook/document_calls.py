@@ -8,12 +8,13 @@ The facts stand in data/document_calls.json; a test checks the Python names agai
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-HEAD = ("in the document (C++)", "valid in", "today, in Python", "since", "remark", "runs in")
+HEAD = ("then (C++)", "now (Python)", "remark")
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,12 @@ class Call:
     remark: str
     runs: str
 
-    def cells(self) -> tuple[str, ...]:
-        """What the table shows of this call."""
-        return self.cpp, self.valid, self.python, self.since, self.remark, self.runs.replace("#", ", cell ")
+    def cells(self) -> tuple[str, str, str]:
+        """The three columns of the table: then, with its versions; now, with the first; remark, with its lesson."""
+        lesson = self.runs.partition("#")[0]
+        number = re.match(r"\d+(_\d+)?(?=_)", lesson)
+        remark = f"{self.remark}{'; ' if self.remark else ''}lesson {number[0] if number else lesson}"
+        return f"{self.cpp}\n{self.valid}", f"{self.python}\nsince {self.since}", remark
 
 
 class Table:
@@ -58,13 +62,20 @@ class Table:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        style = "style='text-align:left;vertical-align:top'"
+        style = "style='text-align:left;vertical-align:top;white-space:normal;overflow-wrap:anywhere'"
         head = "".join(f"<th {style}>{escape(word)}</th>" for word in HEAD)
         rows = []
         for call in self.calls:
-            texts = [f"<code>{escape(x)}</code>" if i in (0, 2) else escape(x) for i, x in enumerate(call.cells())]
+            then, now, remark = call.cells()
+            texts = [*(_code(x) for x in (then, now)), escape(remark)]
             rows.append("<tr>" + "".join(f"<td {style}>{text}</td>" for text in texts) + "</tr>")
         return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _code(text: str) -> str:
+    """A call as code, and its versions on a line below."""
+    call, _, versions = text.partition("\n")
+    return f"<code>{escape(call)}</code><br><small>{escape(versions)}</small>"
 
 
 def path() -> Path:

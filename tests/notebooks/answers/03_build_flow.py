@@ -15,33 +15,22 @@ def careful(config, network):
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, {size})
     config.profiling_verbosity = trt.ProfilingVerbosity.{verbosity}
 """
-ONLY_EMPTY = """
-def opset_of(model):
-    for x in model.opset_import:
-        if x.domain == "":
-            return x.version
-"""
-BY_DOMAIN = """
-def opset_of(model):
-    lists = {x.domain or "ai.onnx": x.version for x in model.opset_import}
-    return lists["ai.onnx"]
-"""
+HURRIED = "def hurried(config, network):\n    {}"
 OFF = "config.clear_flag(trt.BuilderFlag.TF32)"
 
 ANSWERS = {
     "03.1": {
-        "alternative": BY_DOMAIN,
+        "alternative": CAREFUL.format(
+            tf32="config.flags &= ~(1 << int(trt.BuilderFlag.TF32))", size="64 * 1024**2", verbosity="DETAILED"
+        ),
         "wrong": [
-            ("def opset_of(model):\n    return model.opset_import[0].version", "look at each entry's domain"),
-            ("def opset_of(model):\n    return model.ir_version", "the file format"),
             (
-                "def opset_of(model):\n    return max(x.version for x in model.opset_import)",
-                "look at each entry's domain",
+                CAREFUL.format(tf32="config.set_flag(trt.BuilderFlag.TF32)", size="64 << 20", verbosity="DETAILED"),
+                "clear it",
             ),
-            (
-                ONLY_EMPTY,
-                '"ai.onnx"',
-            ),
+            (CAREFUL.format(tf32=OFF, size="1 << 20", verbosity="DETAILED"), "one MiB"),
+            (CAREFUL.format(tf32=OFF, size="64 << 30", verbosity="DETAILED"), "in bytes"),
+            (CAREFUL.format(tf32=OFF, size="64 << 20", verbosity="LAYER_NAMES_ONLY"), "profiling_verbosity"),
         ],
     },
     "03.2": {
@@ -56,17 +45,12 @@ ANSWERS = {
         ],
     },
     "03.3": {
-        "alternative": CAREFUL.format(
-            tf32="config.flags &= ~(1 << int(trt.BuilderFlag.TF32))", size="64 * 1024**2", verbosity="DETAILED"
-        ),
+        "alternative": HURRIED.format("config.builder_optimization_level = 2"),
         "wrong": [
-            (
-                CAREFUL.format(tf32="config.set_flag(trt.BuilderFlag.TF32)", size="64 << 20", verbosity="DETAILED"),
-                "clear it",
-            ),
-            (CAREFUL.format(tf32=OFF, size="1 << 20", verbosity="DETAILED"), "one MiB"),
-            (CAREFUL.format(tf32=OFF, size="64 << 30", verbosity="DETAILED"), "in bytes"),
-            (CAREFUL.format(tf32=OFF, size="64 << 20", verbosity="LAYER_NAMES_ONLY"), "profiling_verbosity"),
+            (HURRIED.format("pass"), "one option of the config"),
+            (HURRIED.format("config.builder_optimization_level = 0"), "left out kernels"),
+            (HURRIED.format("config.builder_optimization_level = 5"), "one option of the config"),
+            (HURRIED.format(OFF), "left out kernels"),
         ],
     },
 }

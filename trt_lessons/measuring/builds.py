@@ -1,0 +1,119 @@
+"""Builds of one small network with one thing changed, timed: what does each option cost and give? Lesson 03.
+
+builds.attempt(level=0)     # {"seconds", "ms", "size", "sha256", "tactics"}
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from .. import backend, compat
+from ..engines.build import build
+from ..sessions.session import Session
+from .measure import measure
+
+SHAPE = (64, 32, 32, 32)  # of the small network's input and output
+
+
+def little(network: Any) -> list[np.ndarray]:
+    """Fill a network: two convolutions, each with a ReLU, on 64 pictures of 32 channels; always the same weights."""
+    trt = backend.trt
+    rng, kept = np.random.default_rng(0), []
+    x = network.add_input("x", trt.float32, SHAPE)
+    for _ in range(2):
+        kept.append((rng.standard_normal((32, 32, 3, 3)) / 12).astype(np.float32))
+        made = network.add_convolution_nd(x, 32, (3, 3), kept[-1])
+        made.padding_nd = (1, 1)
+        x = network.add_activation(made.get_output(0), trt.ActivationType.RELU).get_output(0)
+    x.name = "y"
+    network.mark_output(x)
+    return kept
+
+
+def attempt(timing_cache: str | os.PathLike | bool = False, **options: Any) -> dict[str, Any]:
+    """Build `little` without the engine cache and measure it.
+
+    timing_cache: a file, or False for none. options: of `tl.build`. Gives "seconds" of the build, "ms" (median
+    compute time of a graph's launch), "size" and "sha256" of the plan, and "tactics", one a layer.
+    """
+    report = build(little, cache=False, timing_cache=timing_cache, progress=False, **options)
+    with Session(report) as session:
+        timing = measure(session, graph=True, transfers=False, warm_up_ms=50, duration_s=0.3)
+    found = {"seconds": report.seconds, "ms": timing.median(), "size": report.size, "sha256": report.plan_sha256}
+    return {**found, "tactics": report.layers().column("tactic")}
+
+
+def attempts(changes: Mapping[Any, Mapping[str, Any]]) -> dict[Any, dict[str, Any]]:
+    """`attempt` with each of these options, by name."""
+    return {name: attempt(**options) for name, options in changes.items()}
+
+
+def table(tried: Mapping[str, Mapping[str, Any]]) -> str:
+    """Rows of `attempt`, by name, as text: seconds of the build, ms, KiB of the plan."""
+    lines = [f"{'':20} {'build, s':>9} {'latency, ms':>12} {'plan, KiB':>10}"]
+    for name, x in tried.items():
+        lines.append(f"{name:20} {x['seconds']:9.2f} {x['ms']:12.4f} {x['size'] / 1024:10.1f}")
+    return "\n".join(lines)
+
+
+def repeats(tried: Mapping[str, list[Mapping[str, Any]]]) -> str:
+    """Lists of `attempt`, by name, as text: the seconds of each build, and how much engines of a list differ."""
+    lines = []
+    for name, rows in tried.items():
+        ms = [x["ms"] for x in rows]
+        lines.append(f"{name}: build " + " ".join(f"{x['seconds']:.2f}" for x in rows) + " s")
+        tactics, plans = len({str(x["tactics"]) for x in rows}), len({x["sha256"] for x in rows})
+        spread = 100 * (max(ms) - min(ms)) / min(ms)
+        lines.append(f"  latency spread {spread:.1f} %, choices of tactics {tactics}, plans {plans}")
+    return "\n".join(lines)
+
+
+def ten(cache: str | os.PathLike) -> dict[str, list[dict[str, Any]]]:
+    """Five builds without a timing cache, and five that share one in this file; `attempt` of each."""
+    return {name: [attempt(c) for _ in range(5)] for name, c in (("no cache", False), ("shared cache", cache))}
+
+
+def gain(tried: Mapping[str, list[Mapping[str, Any]]]) -> float:
+    """How many times as long a build of the first list takes as one of the last that found its times in a cache."""
+    first, *_, last = tried.values()
+    return float(np.median([x["seconds"] for x in first]) / np.median([x["seconds"] for x in last[1:]]))
+
+
+def ask_parser(model: Any, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray] | str:
+    """The answers of an engine whose model went to the parser as it is, past every check of ours.
+
+    model: an onnx.ModelProto; inputs: name -> array, of the shapes in the model. "refused" or "not built" where
+    there is no engine. FP32 without TF32.
+    """
+    builder = compat.create_builder(compat.shared_log())
+    network = compat.create_network(builder)
+    parser = backend.trt.OnnxParser(network, compat.shared_log())
+    if not parser.parse(model.SerializeToString()):
+        return "refused"
+    config = builder.create_builder_config()
+    compat.tf32(config, False)
+    compat.quiet_tactics(config)
+    plan = builder.build_serialized_network(network, config)
+    if plan is None:
+        return "not built"
+    with Session(plan) as session:
+        return session.infer(dict(inputs))
+
+
+def away(model: Any, module: Any, batch: Any) -> float | str:
+    """Largest difference of `ask_parser`'s answers from the PyTorch module's own, for a batch (a torch tensor)."""
+    feeds = {model.graph.input[0].name: batch.numpy()}
+    found = ask_parser(model, feeds)
+    if isinstance(found, str):
+        return found
+    return float(np.abs(found[model.graph.output[0].name] - module(batch).detach().numpy()).max())
+
+
+def timed(make: Callable[[Any, Any], None] | None, rounds: int = 3) -> tuple[float, float]:
+    """(seconds of a build, ms of its engine), medians of `rounds`, of `little` with `configure=make`."""
+    tried = [attempt(configure=make) for _ in range(rounds)]
+    return float(np.median([x["seconds"] for x in tried])), float(np.median([x["ms"] for x in tried]))
