@@ -34,9 +34,13 @@ if TYPE_CHECKING:  # what an editor sees; `_EXPORTS` below says the same to Pyth
     from .engines import layers as layers
     from .engines.build import build as build
     from .engines.built import BuildReport as BuildReport
+    from .engines.inside import inside as inside
+    from .engines.inside import unfused_mb as unfused_mb
     from .engines.plans import load as load
     from .measuring import baselines as baselines
     from .measuring import roofline as roofline
+    from .measuring.kernels import layer_times as layer_times
+    from .measuring.kernels import measure_each as measure_each
     from .measuring.measure import measure as measure
     from .measuring.measure import measure_callable as measure_callable
     from .records import recordings as recordings
@@ -66,8 +70,10 @@ _FROM = {
     "engines": "layers",
     "engines.build": "build",
     "engines.built": "BuildReport",
+    "engines.inside": "inside unfused_mb",
     "engines.plans": "load",
     "measuring": "baselines roofline",
+    "measuring.kernels": "layer_times measure_each",
     "measuring.measure": "measure measure_callable",
     "records": "recordings",
     "records.recordings": "lesson live_or_recorded",

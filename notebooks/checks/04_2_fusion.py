@@ -3,40 +3,49 @@
 import numpy as np
 
 import trt_lessons as tl
+from trt_lessons import backend, trt
+from trt_lessons.errors import LessonError
 from trt_lessons.workbook.exercises import exercise, right, wrong
 
-NAMES = {
-    "pool": ["pool"],
-    "stem.conv + stem.relu": ["stem.conv", "stem.relu"],
-    "left || right": ["left", "right"],
-    "PWN(PWN(sigmoid_1), times_1)": ["sigmoid_1", "times_1"],
-    "conv1 + PWN(PWN(sigmoid_1), times_1) || conv2": ["conv1", "sigmoid_1", "times_1", "conv2"],
-    "Reformatting CopyNode for Input Tensor 0 to stem.conv + stem.relu": [],
-}
+
+def _two_layers(network):
+    """A convolution with its ReLU, then a pooling: two engine layers or more on every version."""
+    kernel, bias = np.full((8, 3, 3, 3), 0.1, np.float32), np.zeros(8, np.float32)
+    x = network.add_input("x", trt.float32, (1, 3, 32, 32))
+    conv = network.add_convolution_nd(x, 8, (3, 3), kernel, bias)
+    relu = network.add_activation(conv.get_output(0), trt.ActivationType.RELU)
+    pool = network.add_pooling_nd(relu.get_output(0), trt.PoolingType.MAX, (2, 2))
+    conv.name, relu.name, pool.name = "conv", "relu", "pool"
+    network.mark_output(pool.get_output(0))
+    return kernel, bias
+
+
+def _engine(verbosity):
+    def configure(config, network):
+        config.profiling_verbosity = verbosity
+
+    return tl.build(_two_layers, level=1, configure=configure, progress=False).engine()
 
 
 @exercise("04_2.1")
-def inside(answer):
-    for name, wanted in NAMES.items():
-        got = answer(name)
-        if got is None:
-            return wrong(yours="the function returns nothing", expected="a list of names", hint="return the list.")
-        if isinstance(got, str):
-            return wrong(yours=got, expected="a list of names", hint="a list, even if it holds a single name.")
-        got = list(got)
-        if got == wanted:
-            continue
-        if not wanted:
-            hint = "a Reformatting CopyNode is a copy that TensorRT added; it holds no network layer."
-        elif any("PWN" in piece for piece in got):
-            hint = "PWN( ) is a wrapper around names, not a layer."
-        elif any("||" in piece for piece in got):
-            hint = "|| separates names as + does."
-        elif sorted(got) == sorted(wanted):
-            hint = "keep the order in which the names stand."
-        else:
-            hint = "take the words made of letters, digits, dots and underscores."
-        return wrong(yours=got, expected=f"the layers inside {name!r}", hint=hint)
+def layer_names(answer):
+    for kind in ("DETAILED", "LAYER_NAMES_ONLY"):
+        engine = _engine(getattr(trt.ProfilingVerbosity, kind))
+        wanted, asked = [layer["name"] for layer in tl.compat.engine_layers(engine)], f"the names, built with {kind}"
+        try:
+            got = answer(engine)
+        except (TypeError, AttributeError, KeyError) as problem:
+            hint = "print one entry of Layers for this verbosity: is it a dictionary or a text?"
+            return wrong(yours=f"{type(problem).__name__}: {problem}", expected=asked, hint=hint)
+        if isinstance(got, str) or not isinstance(got, (list, tuple)):
+            hint = "json.loads turns the inspector's text into Python; return a list of names."
+            return wrong(yours=str(got)[:80], expected=asked, hint=hint)
+        if any(not isinstance(name, str) for name in got):
+            hint = "an entry may be a dictionary; only its name belongs into the list."
+            return wrong(yours=str(got[0])[:80], expected=asked, hint=hint)
+        if list(got) != wanted:
+            hint = "all engine layers, in the order of the inspector, with their whole names."
+            return wrong(yours=got, expected=f"{asked}: {len(wanted)} layers", hint=hint)
     return right("Now you can read any engine's listing.")
 
 
@@ -76,30 +85,40 @@ def _reference(x, kernel, bias):
     return np.maximum(made, 0)
 
 
-@exercise("04_2.3")
-def traffic(answer):
-    cases = [
-        ([(64, 32)] * 4, 4, 49152, 16384),
-        ([(1, 3, 8, 8), (1, 16, 8, 8), (1, 16, 4, 4)], 2, 384 + 2 * 2048 + 512, 384 + 512),
-        ([(10,), (10,)], 4, 80, 80),
-    ]
-    for shapes, itemsize, alone, fused in cases:
-        got = answer(shapes, itemsize)
-        if not isinstance(got, (tuple, list)) or len(got) != 2:
-            return wrong(yours=got, expected="two numbers", hint="return two numbers: each alone, and all fused.")
-        if tuple(got) == (alone, fused):
-            continue
-        sizes = [itemsize * int(np.prod(s)) for s in shapes]
-        if tuple(n * itemsize for n in got) == (alone, fused):
-            hint = "you counted elements; how many bytes has each?"
-        elif got[0] == sum(sizes):
-            hint = "a tensor in the middle counts twice: it is written, and it is read."
-        elif got[0] == 2 * sum(sizes):
-            hint = "nobody in the chain writes its input or reads its output."
-        elif got[0] == alone:
-            hint = "fused into one layer, which tensors still touch the memory?"
-        else:
-            hint = "each layer reads one tensor and writes the next."
-        asked = f"the bytes for shapes {shapes}, {itemsize} bytes a number"
-        return wrong(yours=tuple(got), expected=asked, hint=hint)
-    return right("With the card's bandwidth this is a forecast of the time.")
+def _kernels(report):
+    return [row.name for row in report.layers() if row.type != "NoOp"]
+
+
+def _share(before, after):
+    """After in parts of before: kernel time on a GPU, else the number of engine layers. (share, in words)"""
+    if backend.is_gpu():
+        ms = []
+        for report in (before, after):
+            with tl.Session(report) as session:
+                ms.append(tl.measure(session, transfers=False, graph=True, duration_s=0.5).median())
+        return ms[1] / ms[0], f"{ms[1]:.3f} ms of {ms[0]:.3f} ms"
+    counts = len(_kernels(before)), len(_kernels(after))
+    return counts[1] / counts[0], f"{counts[1]} engine layers of {counts[0]}"
+
+
+@exercise("04_2.3", points=2)
+def ship(define, answer):
+    before = tl.build(define, level=1, progress=False)
+    try:
+        after = tl.build(lambda network: (define(network), answer(network)), level=1, progress=False)
+    except LessonError as problem:
+        hint = "it does not build any more: is y still an output?"
+        return wrong(yours=str(problem).splitlines()[0], expected="a network that builds", hint=hint)
+    names = [tensor["name"] for tensor in after.outputs]
+    if "y" not in names:
+        return wrong(yours=f"outputs {names}", expected="an output y", hint="y is the one that the service reads.")
+    share, told = _share(before, after)
+    if share > 0.8:
+        hint = "which outputs does nobody need? Each one keeps a tensor in memory."
+        return wrong(yours=told, expected="at least 20 % less", hint=hint)
+    x = np.random.default_rng(7).standard_normal((64, 64, 56, 56), dtype=np.float32)
+    with tl.Session(before) as old, tl.Session(after) as new:
+        wanted, got = old.infer(x)["y"], new.infer(x)["y"]
+    if np.abs(got - wanted).max() > 0.02 * np.abs(wanted).max():
+        return wrong(yours="other numbers in y", expected="the same y", hint="change who reads, not what is computed.")
+    return right(f"{told}: {1 - share:.0%} less.")

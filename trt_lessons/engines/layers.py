@@ -71,6 +71,11 @@ class Row:
         return None if None in sizes else sum(sizes)  # type: ignore[arg-type]
 
     @property
+    def arithmetic(self) -> str:
+        """`precision`, but "TF32" where FP32 numbers are multiplied in TF32: the kernel's name says so."""
+        return "TF32" if self.precision == "FP32" and "tf32" in self.tactic.lower() else self.precision
+
+    @property
     def added(self) -> bool:
         """True for layers that TensorRT added itself, such as reformats."""
         return not self.origins and engine_names.is_helper(self.name)
@@ -111,7 +116,7 @@ class Table:
         out = row.outputs[0] if row.outputs else None
         shape = "" if out is None or out["dims"] is None else "x".join(map(str, out["dims"]))
         held = ", ".join(row.origins) or f"({row.name})"
-        return str(number), row.type, row.precision, held, shape
+        return str(number), row.type, row.arithmetic, held, shape
 
     def __str__(self) -> str:
         grid = [self.columns, *(self._cells(row, i) for i, row in enumerate(self.rows))]

@@ -15,22 +15,37 @@ WRITTEN = "tensor.name = 'inner'; network.mark_output(tensor)"
 NAMED = "tensor.name = 'inner'"
 NEGATIVE = "tensor = network.add_unary(tensor, trt.UnaryOperation.NEG).get_output(0)"
 
+NAMES = """
+def layer_names(engine):
+    inspector = engine.create_engine_inspector()
+    told = json.loads(inspector.get_engine_information(trt.LayerInformationFormat.JSON), strict=False)
+    return {how}
+"""
+SHIP = """
+def debugged(network):
+    tensor = network.add_input("x", trt.float32, (64, 64, 56, 56))
+    for i in range(3):
+        conv = network.add_convolution_nd(tensor, 64, (1, 1), KERNELS[i], ZEROS)
+        inner = conv.get_output(0)
+        network.mark_output(inner)
+        relu = network.add_activation(inner, trt.ActivationType.RELU)
+        inner.name, tensor = "seen%d" % i, relu.get_output(0)
+    tensor.name = "y"
+    network.mark_output(tensor)
+
+
+def ship(network):
+    {body}
+"""
+
 ANSWERS = {
     "04_2.1": {
-        "alternative": (
-            "def inside(name):\n"
-            "    if 'CopyNode' in name:\n        return []\n"
-            "    return name.replace('PWN(', ' ').replace(')', ' ').replace(',', ' ')"
-            ".replace('+', ' ').replace('||', ' ').split()"
-        ),
+        "alternative": NAMES.format(how="[x['Name'] if isinstance(x, dict) else x for x in told['Layers']]"),
         "wrong": [
-            ("def inside(name):\n    return name", "a list, even if"),
-            ("def inside(name):\n    return name.split(' + ')", "|| separates names"),
-            ("def inside(name):\n    return re.findall(r'[\\w.]+', name)", "a wrapper around names"),
-            (
-                "def inside(name):\n    return [w for w in re.findall(r'[\\w.]+', name) if w != 'PWN']",
-                "a copy that TensorRT added",
-            ),
+            (NAMES.format(how="[x['Name'] for x in told['Layers']]"), "a dictionary or a text"),
+            (NAMES.format(how="told['Layers']"), "only its name belongs"),
+            (NAMES.format(how="json.dumps(told)"), "json.loads turns"),
+            (NAMES.format(how="[str(x) for x in range(engine.num_layers)]"), "in the order of the inspector"),
         ],
     },
     "04_2.2": {
@@ -43,28 +58,29 @@ ANSWERS = {
         ],
     },
     "04_2.3": {
-        "alternative": (
-            "def traffic(shapes, itemsize):\n"
-            "    n = [itemsize * int(np.prod(s)) for s in shapes]\n"
-            "    return [sum(a + b for a, b in zip(n, n[1:])), n[0] + n[-1]]"
+        "alternative": SHIP.format(
+            body="for i in reversed(range(network.num_outputs)):\n"
+            "        if network.get_output(i).name.startswith('seen'):\n"
+            "            network.unmark_output(network.get_output(i))"
         ),
         "wrong": [
+            (SHIP.format(body="network.unmark_output(network.get_output(0))"), "nobody need"),
+            (SHIP.format(body="network.get_output(0).name = 'debug'"), "nobody need"),
             (
-                "def traffic(shapes, itemsize):\n    n = [math.prod(s) for s in shapes]\n"
-                "    return 2 * sum(n) - n[0] - n[-1], n[0] + n[-1]",
-                "you counted elements",
+                SHIP.format(
+                    body="for t in [network.get_output(i) for i in range(network.num_outputs - 1)]:\n"
+                    "        network.unmark_output(t)\n"
+                    "    network.get_output(0).name = 'result'"
+                ),
+                "the service reads",
             ),
             (
-                "def traffic(shapes, itemsize):\n    n = [itemsize * math.prod(s) for s in shapes]\n"
-                "    return sum(n), n[0] + n[-1]",
-                "counts twice",
+                SHIP.format(
+                    body="for t in [network.get_output(i) for i in range(network.num_outputs)]:\n"
+                    "        network.unmark_output(t)"
+                ),
+                "still an output",
             ),
-            (
-                "def traffic(shapes, itemsize):\n    n = [itemsize * math.prod(s) for s in shapes]\n"
-                "    return 2 * sum(n) - n[0] - n[-1], sum(n)",
-                "still touch the memory",
-            ),
-            ("def traffic(shapes, itemsize):\n    return itemsize * len(shapes)", "return two numbers"),
         ],
     },
 }
