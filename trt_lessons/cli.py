@@ -120,15 +120,17 @@ def _doctor(args: argparse.Namespace) -> int:
 
 
 def _lab(args: argparse.Namespace) -> int:
-    from .workbook.copies import Workbook
+    from .workbook.copies import Workbook, start
 
     target = _workbook(args)
     copies = Workbook(home() / "notebooks", target).update()
     for line in describe_copies(copies):
         print(line)
+    machine = backend_line()
+    start.write(target, machine.splitlines()[0])
     if args.copies_only:
         return 0
-    print(backend_line(), flush=True)
+    print(machine, flush=True)
     command = lab_command(target, args.port, [a for a in args.rest if a != "--"])
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(home()), os.environ.get("PYTHONPATH", "")]))
     os.environ.update(jupyter_folders(target))
@@ -166,8 +168,8 @@ def lab_command(root: Path, port: int | None, rest: list[str]) -> list[str]:
     command = [sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1"]
     command.append(f"--ServerApp.root_dir={root.absolute()}")
     command += ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
-    if (root / "00_start_here.ipynb").exists():
-        command.append("--LabApp.default_url=/lab/tree/00_start_here.ipynb")
+    if (root / "START.ipynb").exists():
+        command.append("--LabApp.default_url=/lab/tree/START.ipynb")
     if port:
         command.append(f"--port={port}")
     if hasattr(os, "geteuid") and os.geteuid() == 0:

@@ -5,6 +5,7 @@ TRT_LESSONS_GALLERY=<folder> keeps the pictures, to be looked at.
 
 from __future__ import annotations
 
+import html
 import io
 import os
 from pathlib import Path
@@ -318,6 +319,15 @@ def test_notebook_form():
     assert data["text/plain"] == "<Figure: where_time_goes>"
     assert about["image/png"]["alt"] == plots.alt(fig) and NOTE in plots.alt(fig)
     assert data["image/png"].startswith("iVBORw0KGgo")
+
+
+def test_a_watched_notebook_gets_the_alternative_text_as_html(monkeypatch):
+    fig = plots.bars({'a "b" <c>': 2.0, "d": 1.0}, note=NOTE)
+    assert "text/html" not in fig._repr_mimebundle_()[0]  # stored notebooks hold each picture once
+    monkeypatch.setattr("trt_lessons.progressbar.in_notebook", lambda: True)
+    data, _ = fig._repr_mimebundle_()
+    assert f'alt="{html.escape(plots.alt(fig))}"' in data["text/html"]
+    assert f'src="data:image/png;base64,{data["image/png"]}"' in data["text/html"]
 
 
 def test_same_data_same_picture():

@@ -1,10 +1,11 @@
 """`tl.recorded()`: the stored output of the cell that was run last, with its card and day."""
 
+import html
 import types
 
 import pytest
 
-from trt_lessons import recordings
+from trt_lessons import progressbar, recordings
 from trt_lessons.errors import LessonError
 from trt_lessons.workbook import recorded as room
 
@@ -46,10 +47,13 @@ def test_a_figure_is_shown_with_its_words(lesson, monkeypatch):
     cells = room._cells("02_inference_flow")
     figure = next(c for c in cells for o in c["outputs"] if "image/png" in o.get("data", {}))
     shown = []
+    monkeypatch.setattr(progressbar, "in_notebook", lambda: True)
     monkeypatch.setattr("IPython.display.display", lambda data, **how: shown.append((data, how)))
     lesson()
     room.recorded(figure["id"])
-    assert any("image/png" in data and how["raw"] for data, how in shown)
+    data, how = next((data, how) for data, how in shown if "image/png" in data)
+    alt = how["metadata"]["image/png"]["alt"]
+    assert how["raw"] and len(alt) > 20 and f'alt="{html.escape(alt)}"' in data["text/html"]
 
 
 def test_a_cell_of_ones_own_has_no_recording(lesson):

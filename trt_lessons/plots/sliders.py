@@ -53,11 +53,11 @@ class Slider:
         )
         slider.style.description_width = "initial"
         words = ipywidgets.HTML(self.text(self.start))
-        picture = ipywidgets.Image(value=self.picture().png(), format="png", width=760)
+        picture = ipywidgets.HTML(self.picture().html())
 
         def move(change: dict) -> None:
             words.value = self.text(change["new"])
-            picture.value = self.picture(change["new"]).png()
+            picture.value = self.picture(change["new"]).html()
 
         slider.observe(move, names="value")
         return ipywidgets.VBox([slider, words, picture])

@@ -9,12 +9,14 @@ import base64
 import io
 import sys
 from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from .. import progressbar
 from ..errors import LessonError
 from ..records.words import ms, note_of, number, numbers  # noqa: F401 - figures take their words from here
 
@@ -66,11 +68,26 @@ class LessonFigure(Figure):
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict, dict]:
         picture = base64.b64encode(self.png()).decode("ascii")
-        width = round(self.get_figwidth() * SHOWN_DPI)
-        return (
-            {"image/png": picture, "text/plain": repr(self)},
-            {"image/png": {"alt": alt(self), "width": width}},
-        )
+        about = {"alt": alt(self), "width": round(self.get_figwidth() * SHOWN_DPI)}
+        shown = {"image/png": picture, "text/plain": repr(self)}
+        if progressbar.in_notebook():
+            shown["text/html"] = with_alt(picture, about)
+        return shown, {"image/png": about}
+
+    def html(self) -> str:
+        """The picture as HTML, its description as alternative text."""
+        data, about = self._repr_mimebundle_()
+        return with_alt(data["image/png"], about["image/png"])
+
+
+def with_alt(picture: str, about: Mapping[str, Any]) -> str:
+    """A PNG (in base64) as HTML with its alternative text: JupyterLab shows image/png without one.
+
+    Only where somebody watches, so that stored notebooks hold each picture once.
+    """
+    width = f' width="{about["width"]}"' if about.get("width") else ""
+    source = f"data:image/png;base64,{''.join(picture.split())}"
+    return f'<img alt="{escape(str(about.get("alt", "")), quote=True)}"{width} style="max-width:100%" src="{source}">'
 
 
 def new(rows: int = 1, columns: int = 1, *, height: float = 3.4, **more: Any) -> tuple[LessonFigure, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from .. import progressbar
 from ..errors import LessonError
 from ..files import home
 from ..records import recordings
@@ -80,5 +81,10 @@ def _show(output: dict[str, Any]) -> None:
     else:
         data = {kind: "".join(value) if isinstance(value, list) else value for kind, value in output["data"].items()}
         data.pop("application/vnd.jupyter.widget-view+json", None)
+        about = output.get("metadata", {}).get("image/png", {})
+        if "image/png" in data and "text/html" not in data and progressbar.in_notebook():
+            from ..plots.style import with_alt
+
+            data["text/html"] = with_alt(data["image/png"], about)
         if data:
             display(data, raw=True, metadata=output.get("metadata", {}))
