@@ -43,6 +43,11 @@ if TYPE_CHECKING:  # what an editor sees; `_EXPORTS` below says the same to Pyth
     from .measuring.kernels import measure_each as measure_each
     from .measuring.measure import measure as measure
     from .measuring.measure import measure_callable as measure_callable
+    from .measuring.trace import Trace as Trace
+    from .measuring.trace import call_times as call_times
+    from .measuring.trace import nvtx_range as nvtx_range
+    from .measuring.trace import nvtx_source as nvtx_source
+    from .measuring.trace import save_trace as save_trace
     from .records import recordings as recordings
     from .records.recordings import lesson as lesson
     from .records.recordings import live_or_recorded as live_or_recorded
@@ -75,6 +80,7 @@ _FROM = {
     "measuring": "baselines roofline",
     "measuring.kernels": "layer_times measure_each",
     "measuring.measure": "measure measure_callable",
+    "measuring.trace": "Trace call_times nvtx_range nvtx_source save_trace",
     "records": "recordings",
     "records.recordings": "lesson live_or_recorded",
     "sessions.buffers": "pinned",

@@ -16,6 +16,8 @@ _FUNCTIONS = {
     "resnet50": "random_weights",
     "bert": "random_weights",
     "convolutions": "random_weights",
+    "stack": "random_weights",
+    "branches": "random_weights",
     "pretrained": "torchvision_weights",
     "centred": "exporting",
     "export_onnx": "exporting",
@@ -25,6 +27,7 @@ _FUNCTIONS = {
 
 __all__ = [
     "bert",
+    "branches",
     "centred",
     "convolutions",
     "digits",
@@ -32,6 +35,7 @@ __all__ = [
     "opset",
     "pretrained",
     "resnet50",
+    "stack",
     "strips",
     "wordy",
 ]

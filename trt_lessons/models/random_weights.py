@@ -1,4 +1,5 @@
-"""ResNet-50 and a BERT-like encoder with seeded random weights: real work, meaningless answers. Lesson 04_1.
+"""ResNet-50, a BERT-like encoder and small stacks of convolutions with seeded random weights: real work, meaningless
+answers. Lessons 04_1 and 04_3.
 
 Made with onnx.helper and NumPy alone, in a second or two, on first use; kept in the cache folder. The weights
 are scaled so that numbers neither grow nor vanish on the way, in FP16 too. Every graph is opset 17, IR
@@ -8,7 +9,7 @@ version 8, and holds only what TensorRT 8.6 reads.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +126,39 @@ def _bottleneck(graph: _Graph, name: str, source: str, wide: int, narrow: int, s
     if stride != 1 or wide != 4 * narrow:
         skip = _conv(graph, f"{name}.skip", source, wide, 4 * narrow, 1, stride, gain=1.0)
     return graph.add("Relu", f"{name}.relu3", graph.add("Add", f"{name}.add", x, skip))
+
+
+def stack(name: str, shape: tuple[int, ...], widths: Sequence[int], seed: int = 0) -> onnx.ModelProto:
+    """3x3 convolutions with these numbers of channels, a ReLU after each: float32 `name` of `shape` to "out"."""
+    graph = _Graph(seed)
+    last = _convolutions(graph, "layer", name, shape[1], widths, "out")
+    ends = [[(name, shape)], [(last, (shape[0], widths[-1], *shape[2:]))]]
+    return graph.model("stack", *([_value(*end) for end in side] for side in ends))
+
+
+def branches(count: int = 4, deep: int = 6, channels: int = 32, size: int = 32, seed: int = 0) -> onnx.ModelProto:
+    """`count` branches of `deep` convolutions each, side by side: "x" [1, count * channels, size, size] to "out"."""
+    graph, wide = _Graph(seed), count * channels
+    parts = [f"part{i}" for i in range(count)]
+    graph.nodes.append(helper.make_node("Split", ["x"], parts, name="split", axis=1))
+    widths = [channels] * deep
+    last = [_convolutions(graph, f"branch{i}", part, channels, widths) for i, part in enumerate(parts)]
+    graph.add("Concat", "join", *last, output="out", axis=1)
+    return graph.model("branches", [_value("x", (1, wide, size, size))], [_value("out", (1, wide, size, size))])
+
+
+def _convolutions(
+    graph: _Graph, name: str, x: str, narrow: int, widths: Sequence[int], output: str | None = None
+) -> str:
+    for i, wide in enumerate(widths):
+        x = _conv(graph, f"{name}{i}.conv", x, narrow, wide, 3, 1)
+        x = graph.add("Relu", f"{name}{i}.relu", x, output=output if i == len(widths) - 1 else None)
+        narrow = wide
+    return x
+
+
+def _value(name: str, shape: Sequence[int]) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape))
 
 
 def bert(

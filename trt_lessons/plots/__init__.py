@@ -11,7 +11,7 @@ from .build import accuracy_vs_latency, build_time_vs_level, precision, roofline
 from .drawings import build_flow, digits, flow_chart, ownership
 from .general import ablation, bars, compare, lines
 from .inside import fusion, layer_times
-from .latency import batch_scaling, latency_distribution, latency_over_shape, timeline, where_time_goes
+from .latency import batch_scaling, latency_distribution, latency_over_shape, timeline, timelines, where_time_goes
 from .scoreboard import scoreboard
 from .style import alt, note_of, save
 
@@ -38,5 +38,6 @@ __all__ = [
     "save",
     "scoreboard",
     "timeline",
+    "timelines",
     "where_time_goes",
 ]

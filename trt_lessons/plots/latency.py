@@ -211,6 +211,17 @@ def timeline(
     return style.finish(fig, title or found, note or origin, words)
 
 
+def timelines(
+    found: Mapping[str, Sequence[tuple[str, Any, float, float]]], *, title: str | None = None, note: Any = None
+) -> style.LessonFigure:
+    """Which way is done first? {way: rows of `timeline`}, drawn below each other on one scale of time."""
+    rows = [(f"{way}: {what}", query, *span) for way, spans in found.items() for what, query, *span in spans]
+    ends = {way: max(row[3] for row in spans) for way, spans in found.items()}
+    told = "; ".join(f"{way}: {style.ms(end)}" for way, end in ends.items())
+    queries = len({row[1] for row in rows})
+    return timeline(rows, title=title or f"{queries} queries. {told}", note=note)
+
+
 def _lane(axis: Any, at: int, spans: Sequence[tuple[str, Any, float, float]], queries: list[Any], right: float) -> None:
     """One stream's bars, each with its query's number: inside, or behind it where it is narrow and there is room."""
     spans = sorted(spans, key=lambda row: row[2])
