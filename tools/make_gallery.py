@@ -233,6 +233,7 @@ ENTRIES = [
 ]
 
 NOT_SHOWN = {
+    "timelines": "it draws `timeline` for several ways below each other, as timeline_streams shows",
     "compare": "two machines, and no lesson is recorded on two here; `tl.compare().figure()` draws it",
     "digits": "pictures and what the network read, no measurement; see lesson 00",
     "build_flow": "seven steps in order, no measurement; see lesson 03",

@@ -90,38 +90,103 @@ def captured(answer):
     return right("One call from the host for a whole query, copies included.")
 
 
-def made(**medians):
-    """A Measurement whose samples are ten of each median, and one late one."""
-    from trt_lessons.records.measurement import Measurement
+class Counted:
+    """A context that counts its enqueues."""
 
-    series = {kind: np.array([ms] * 10 + [50 * ms]) for kind, ms in medians.items()}
-    return Measurement(series, throughput=1.0, batch=1, wall_s=1.0)
+    def __init__(self, context):
+        self.context, self.enqueues = context, 0
+
+    def __getattr__(self, name):
+        return getattr(self.context, name)
+
+    def execute_async_v3(self, stream):
+        self.enqueues += 1
+        return self.context.execute_async_v3(stream)
 
 
-@exercise("04_3.3")
-def limit(answer):
-    cases = [
-        ("host", {"enqueue": 0.5, "h2d": 0.1, "compute": 0.52, "d2h": 0.1}),
-        ("compute", {"enqueue": 0.1, "h2d": 0.2, "compute": 0.9, "d2h": 0.3}),
-        ("h2d", {"enqueue": 0.05, "h2d": 0.7, "compute": 0.4, "d2h": 0.3}),
-        ("d2h", {"enqueue": 0.3, "h2d": 0.2, "compute": 0.4, "d2h": 0.6}),
-        ("host", {"enqueue": 0.5, "compute": 0.55}),
-        ("compute", {"enqueue": 0.1, "compute": 0.55}),
-    ]
-    for wanted, medians in cases:
-        got = answer(made(**medians))
-        if got == wanted:
-            continue
-        told = ", ".join(f"{kind} {ms}" for kind, ms in medians.items())
-        if got is None:
-            hint = "return one of the four names."
-        elif wanted == "host":
-            hint = "ask about the host first: compute contains the waiting for it."
-        elif got == "host":
-            hint = "the host is the limit only above 0.8 of compute, by the medians."
-        elif got == "enqueue":
-            hint = 'the enqueue is not a stream of the GPU; its name here is "host".'
-        else:
-            hint = "of h2d, compute and d2h, take the one with the largest median."
-        return wrong(yours=got, expected=f"the limit for medians of {told}", hint=hint)
-    return right("Only the limit is worth working on.")
+def plain_launcher(context, stream, sets):
+    """What the exercise begins with."""
+
+    def run(i):
+        for name, address in sets[i].items():
+            context.set_tensor_address(name, address)
+        context.execute_async_v3(stream.handle)
+
+    return run
+
+
+def end_of_capture(stream):
+    """Whether a capture was left open; it is ended then."""
+    cudart = tl.cudart
+    still = int(cudart.cudaStreamIsCapturing(stream.handle)[1]) != 0
+    if still:
+        cudart.cudaStreamEndCapture(stream.handle)
+        cudart.cudaGetLastError()
+    return still
+
+
+def first_mistake(run, memory, session, stream):
+    """Runs each set on numbers of its own, twice: None, or what is wrong with the answers."""
+    cuda, expected = tl.cuda, "the plain answer in each set's own buffer"
+    for seed in (1, 2):
+        for i, (source, result) in enumerate(memory):
+            numbers = np.random.default_rng(10 * seed + i).random(SHAPE, np.float32)
+            cuda.memcpy_htod(source, numbers)
+            for _, each in memory:
+                cuda.memset_d8(each, 0, numbers.nbytes)
+            run(i)
+            stream.synchronize()
+            found = np.empty(SHAPE, np.float32)
+            cuda.memcpy_dtoh(found, result)
+            if not found.any():
+                return wrong(
+                    yours=f"query {i} leaves its output buffer empty", expected=expected,
+                    hint="the addresses are frozen in a graph: how many sets are there, and how many graphs?",
+                )  # fmt: skip
+            if not np.allclose(found, session.infer(numbers)["out"], 1e-3, 1e-4):
+                return wrong(
+                    yours=f"query {i} gives another answer", expected=expected,
+                    hint="set both addresses of the set before its plain run and its capture.",
+                )  # fmt: skip
+    return None
+
+
+SHAPE = (1, 16, 16, 16)
+
+
+@exercise("04_3.3", points=2)
+def launcher(answer):
+    cuda, chain = tl.cuda, tl.models.stack("x", SHAPE, [16] * 40)
+    engine = tl.load(tl.build(chain, precision="fp32", level=1).plan)
+    memory = [tuple(cuda.mem_alloc(4 * 16**3) for _ in range(2)) for _ in range(2)]
+    sets = [{"x": int(a), "out": int(b)} for a, b in memory]
+    context, stream = Counted(engine.create_execution_context()), cuda.Stream()
+    try:
+        run = answer(context, stream, sets)
+    finally:
+        open_still = end_of_capture(stream)
+    if open_still:
+        return wrong(yours="the stream is still being captured", expected="a function", hint="end each capture too.")
+    if not callable(run):
+        return wrong(yours=type(run).__name__, expected="run(i), a function", hint="return the function run.")
+    before = context.enqueues
+    mistake = first_mistake(run, memory, tl.Session(engine), stream)
+    if mistake:
+        return mistake
+    layers = context.enqueues - before
+    if not tl.backend.is_gpu():
+        if layers:
+            return wrong(
+                yours=f"{layers} layer-by-layer enqueues in 4 queries", expected="none: one launch per query",
+                hint="capture in launcher, before run is returned; run only launches.",
+            )  # fmt: skip
+        return right("4 queries, 4 launches, no enqueue of layers.")
+    usual, mine = (
+        tl.call_times(lambda f=f: f(0), stream.synchronize)[0] for f in (plain_launcher(context, stream, sets), run)
+    )
+    if mine > 0.5 * usual:
+        return wrong(
+            yours=f"the host is held for {mine:.3f} ms", expected=f"at most half of {usual:.3f} ms",
+            hint="capture in launcher, before run is returned; run only launches.",
+        )  # fmt: skip
+    return right(f"The host is held for {mine:.3f} ms in place of {usual:.3f} ms.")

@@ -13,6 +13,23 @@ def captured(enqueue, stream):
 PLAIN = "enqueue(stream); stream.synchronize()"
 READY = "cudart.cudaGraphInstantiate(graph, 0)[1]"
 
+LAUNCHER = """
+def launcher(context, stream, sets):
+    def enqueue(i):
+        for name, address in sets[i].items():
+            context.set_tensor_address(name, address)
+        context.execute_async_v3(stream.handle)
+    enqueue({which})
+    stream.synchronize()
+    mode = cudart.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
+    cudart.cudaStreamBeginCapture(stream.handle, mode)
+    enqueue({which})
+    graph = cudart.cudaGraphInstantiate(cudart.cudaStreamEndCapture(stream.handle)[1], 0)[1]
+    def run(i):
+        {inside}
+    return run
+"""
+
 ANSWERS = {
     "04_3.1": {
         "alternative": (
@@ -48,25 +65,24 @@ ANSWERS = {
     },
     "04_3.3": {
         "alternative": (
-            "def limit(m):\n"
-            "    found = {k: m.median(k) for k in m.series if k not in ('latency', 'enqueue')}\n"
-            "    slow = m.median('enqueue') / found['compute'] > 0.8\n"
-            "    return 'host' if slow else sorted(found, key=found.get)[-1]"
+            "def launcher(context, stream, sets):\n"
+            "    graphs, mode = {}, cudart.cudaStreamCaptureMode.cudaStreamCaptureModeRelaxed\n"
+            "    for i, one in enumerate(sets):\n"
+            "        [context.set_tensor_address(*pair) for pair in one.items()]\n"
+            "        context.execute_async_v3(stream.handle)\n"
+            "        stream.synchronize()\n"
+            "        cudart.cudaStreamBeginCapture(stream.handle, mode)\n"
+            "        context.execute_async_v3(stream.handle)\n"
+            "        graph = cudart.cudaStreamEndCapture(stream.handle)[1]\n"
+            "        graphs[i] = cudart.cudaGraphInstantiate(graph, 0)[1]\n"
+            "    def run(i):\n"
+            "        cudart.cudaGraphLaunch(graphs[i], stream.handle)\n"
+            "    return run"
         ),
         "wrong": [
-            (
-                "def limit(m):\n    return max((k for k in ('h2d', 'compute', 'd2h') if k in m.series), key=m.median)",
-                "ask about the host first",
-            ),
-            (
-                "def limit(m):\n    return 'host' if m.median('enqueue') > 0.4 * m.median('compute') else "
-                "max((k for k in ('h2d', 'compute', 'd2h') if k in m.series), key=m.median)",
-                "only above 0.8",
-            ),
-            (
-                "def limit(m):\n    return 'host' if m.median('enqueue') > 0.8 * m.median('compute') else 'compute'",
-                "the largest median",
-            ),
+            (LAUNCHER.format(which="0", inside="cudart.cudaGraphLaunch(graph, stream.handle)"), "addresses are frozen"),
+            (LAUNCHER.format(which="0", inside="enqueue(i)"), "run only launches"),
+            ("def launcher(context, stream, sets):\n    pass", "return the function run"),
         ],
     },
 }

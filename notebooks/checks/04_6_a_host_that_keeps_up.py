@@ -1,0 +1,228 @@
+"""Checks of lesson 04_6, a host that keeps up."""
+
+from contextlib import ExitStack
+from time import perf_counter
+from unittest.mock import patch
+
+import numpy as np
+
+import trt_lessons as tl
+from trt_lessons.workbook.exercises import exercise, right, wrong
+
+SHAPE = (1, 16, 16, 16)
+
+
+def made(**medians):
+    """A Measurement whose samples are ten of each median, and one late one."""
+    from trt_lessons.records.measurement import Measurement
+
+    series = {kind: np.array([ms] * 10 + [50 * ms]) for kind, ms in medians.items()}
+    return Measurement(series, throughput=1.0, batch=1, wall_s=1.0)
+
+
+@exercise("04_6.1")
+def limit(answer):
+    cases = [
+        ("host", {"enqueue": 0.5, "h2d": 0.1, "compute": 0.52, "d2h": 0.1}),
+        ("compute", {"enqueue": 0.1, "h2d": 0.2, "compute": 0.9, "d2h": 0.3}),
+        ("h2d", {"enqueue": 0.05, "h2d": 0.7, "compute": 0.4, "d2h": 0.3}),
+        ("d2h", {"enqueue": 0.3, "h2d": 0.2, "compute": 0.4, "d2h": 0.6}),
+        ("host", {"enqueue": 0.5, "compute": 0.55}),
+        ("compute", {"enqueue": 0.1, "compute": 0.55}),
+    ]
+    for wanted, medians in cases:
+        got = answer(made(**medians))
+        if got == wanted:
+            continue
+        told = ", ".join(f"{kind} {ms}" for kind, ms in medians.items())
+        if got is None:
+            hint = "return one of the four names."
+        elif wanted == "host":
+            hint = "ask about the host first: compute contains the waiting for it."
+        elif got == "host":
+            hint = "the host is the limit only above 0.8 of compute, by the medians."
+        elif got == "enqueue":
+            hint = 'the enqueue is not a stream of the GPU; its name here is "host".'
+        else:
+            hint = "of h2d, compute and d2h, take the one with the largest median."
+        return wrong(yours=got, expected=f"the limit for medians of {told}", hint=hint)
+    return right("Only the limit is worth working on.")
+
+
+def chain():
+    """The lesson's chain of 40 small convolutions."""
+    return tl.load(tl.build(tl.models.stack("x", SHAPE, [16] * 40), precision="fp32", level=1).plan)
+
+
+class Context:
+    """A context whose enqueues go into a log: ("run", which context, which stream)."""
+
+    def __init__(self, context, log):
+        self.context, self.log = context, log
+
+    def __getattr__(self, name):
+        return getattr(self.context, name)
+
+    def execute_async_v3(self, stream):
+        self.log.append(("run", id(self), int(stream)))
+        return self.context.execute_async_v3(stream)
+
+
+class Engine:
+    """An engine whose contexts keep a log."""
+
+    def __init__(self, engine, log):
+        self.engine, self.log = engine, log
+
+    def __getattr__(self, name):
+        return getattr(self.engine, name)
+
+    def create_execution_context(self, *arguments):
+        return Context(self.engine.create_execution_context(*arguments), self.log)
+
+
+def watched(log):
+    """While it is open, waits and launches of graphs go into the log: ("wait",), ("launch", None, which stream)."""
+    cuda, cudart, stack = tl.cuda, tl.cudart, ExitStack()
+    wait, everything, launch = cuda.Stream.synchronize, cuda.Context.synchronize, cudart.cudaGraphLaunch
+
+    def waits(stream):
+        log.append(("wait",))
+        return wait(stream)
+
+    def waits_for_all():
+        log.append(("wait",))
+        return everything()
+
+    def launches(graph, stream):
+        log.append(("launch", None, int(stream)))
+        return launch(graph, stream)
+
+    stack.enter_context(patch.object(cuda.Stream, "synchronize", waits))
+    stack.enter_context(patch.object(cuda.Context, "synchronize", staticmethod(waits_for_all)))
+    stack.enter_context(patch.object(cudart, "cudaGraphLaunch", launches))
+    return stack
+
+
+def until_a_wait(log):
+    """What was enqueued before the first wait."""
+    waits = [i for i, entry in enumerate(log) if entry[0] == "wait"]
+    return log[: waits[0]] if waits else log
+
+
+@exercise("04_6.2")
+def both(answer):
+    engine, log = chain(), []
+    first, second = (np.random.default_rng(seed).random(SHAPE, np.float32) for seed in (1, 2))
+    wanted = [tl.Session(engine).infer(x)["out"] for x in (first, second)]
+    with watched(log):
+        found = answer(Engine(engine, log), first, second)
+    expected = "two contexts on two streams, both enqueued before a wait"
+    if found is None or len(found) != 2:
+        return wrong(yours=type(found).__name__, expected="the two answers", hint="return both answers as arrays.")
+    runs = [entry for entry in log if entry[0] == "run"]
+    if len({entry[1] for entry in runs}) < 2:
+        return wrong(
+            yours=f"{len(runs)} queries on one context", expected=expected,
+            hint="one context holds one running query: create a second one from the engine.",
+        )  # fmt: skip
+    if len({entry[2] for entry in runs}) < 2:
+        return wrong(
+            yours="both queries in one stream", expected=expected,
+            hint="in one stream the second query waits for the first: give each a stream of its own.",
+        )  # fmt: skip
+    if sum(entry[0] == "run" for entry in until_a_wait(log)) < 2:
+        return wrong(
+            yours="a wait between the two queries", expected=expected,
+            hint="enqueue both in a first loop, and wait in a second one.",
+        )  # fmt: skip
+    if not all(np.allclose(a, b, 1e-3, 1e-4) for a, b in zip(found, wanted, strict=True)):
+        swapped = np.allclose(found[0], wanted[1], 1e-3, 1e-4)
+        return wrong(
+            yours="the answers are swapped" if swapped else "other numbers than the plain answers",
+            expected="first's answer, then second's",
+            hint="each context needs input and output buffers of its own, and the order of the inputs.",
+        )  # fmt: skip
+    return right("Two queries under way; whether they overlap is up to what is free on the GPU.")
+
+
+def plain_server(engine, buffers):
+    """What the exercise begins with."""
+    context, stream = engine.create_execution_context(), tl.cuda.Stream()
+
+    def run():
+        for addresses in buffers:
+            for name, address in addresses.items():
+                context.set_tensor_address(name, address)
+            context.execute_async_v3(stream.handle)
+            stream.synchronize()
+
+    return run
+
+
+def run_time(run, repeat=50):
+    """Median ms of one run."""
+    taken = []
+    for _ in range(repeat):
+        start = perf_counter()
+        run()
+        taken.append(1000 * (perf_counter() - start))
+    return float(np.median(taken))
+
+
+def answers_right(run, memory, session, seed):
+    """Runs on new numbers: for how many of the queries is the answer right?"""
+    cuda, count = tl.cuda, 0
+    numbers = [np.random.default_rng(10 * seed + i).random(SHAPE, np.float32) for i in range(len(memory))]
+    for (source, result), x in zip(memory, numbers, strict=True):
+        cuda.memcpy_htod(source, x)
+        cuda.memset_d8(result, 0, x.nbytes)
+    run()
+    for (_, result), x in zip(memory, numbers, strict=True):
+        found = np.empty(SHAPE, np.float32)
+        cuda.memcpy_dtoh(found, result)
+        count += np.allclose(found, session.infer(x)["out"], 1e-3, 1e-4)
+    return count
+
+
+@exercise("04_6.3", points=2)
+def server(answer):
+    engine, log, cuda = chain(), [], tl.cuda
+    memory = [tuple(cuda.mem_alloc(4 * 16**3) for _ in range(2)) for _ in range(4)]
+    buffers = [{"x": int(a), "out": int(b)} for a, b in memory]
+    with watched(log):
+        run = answer(Engine(engine, log), buffers)
+        if not callable(run):
+            return wrong(yours=type(run).__name__, expected="run(), a function", hint="return the function run.")
+        log.clear()
+        run()
+        counted = list(log)
+    session = tl.Session(engine)
+    for seed in (1, 2):
+        count = answers_right(run, memory, session, seed)
+        if count < 4:
+            return wrong(
+                yours=f"{count} of 4 answers right", expected="4, for new numbers too",
+                hint="each query needs its own addresses, set before its plain run and its capture, and a wait.",
+            )  # fmt: skip
+    if tl.backend.is_gpu():
+        usual, mine = run_time(plain_server(engine, buffers)), run_time(run)
+        if mine > 0.5 * usual:
+            return wrong(
+                yours=f"{mine:.3f} ms", expected=f"at most half of {usual:.3f} ms",
+                hint="prepare a context, a stream and a graph for each query; run launches all, then waits.",
+            )  # fmt: skip
+        return right(f"Four queries in {mine:.3f} ms in place of {usual:.3f} ms.")
+    layers = sum(entry[0] == "run" for entry in counted)
+    if layers:
+        return wrong(
+            yours=f"{layers} layer-by-layer enqueues in one run", expected="none: one launch per query",
+            hint="capture a graph for each query in server, before run is returned.",
+        )  # fmt: skip
+    streams = len({entry[2] for entry in until_a_wait(counted)})
+    if streams < 2:
+        return wrong(
+            yours=f"{streams} stream at work before the first wait", expected="at least two",
+            hint="launch all four, each in a stream of its own, and only then wait.",
+        )  # fmt: skip
+    return right(f"No layer-by-layer enqueue, {streams} streams at work before the first wait.")
