@@ -135,6 +135,74 @@ trt.Builder(Raising()).create_network(0).num_layers
 x.get_outputs(0)
 trt.ActivationType.RELUU
 trt.Buildr
+builds(lambda n, x: n.add_pooling_nd(x, trt.PoolingType.MAX, (20, 20)))
+builds(lambda n, x: n.add_pooling_nd(x, trt.PoolingType.MAX, (8, 8)))
+builds(lambda n, x: n.add_convolution_nd(x, 4, (9, 9), np.ones((4, 3, 9, 9), np.float32)))
+builds(lambda n, x: n.add_convolution_nd(x, 4, (9, 9), np.ones((4, 3, 9, 9), np.float32)), padding_nd=(1, 1))
+builds(lambda n, x: n.add_convolution_nd(x, 4, (3, 3), kernel), dilation_nd=(4, 4))
+builds(lambda n, x: n.add_convolution_nd(x, 4, (3, 3), kernel), num_groups=2)
+builds(lambda n, x: n.add_convolution_nd(x, 4, (3, 3), kernel), stride_nd=(1, 1, 1))
+builds(lambda n, x: n.add_convolution_nd(x, 4, (3, 3), np.ones(5, np.float32)))
+builds(lambda n, x: n.add_deconvolution_nd(x, 4, (3, 3), np.ones(5, np.float32)))
+builds(lambda n, x: n.add_reduce(x, trt.ReduceOperation.SUM, 0, False))
+builds(lambda n, x: n.add_reduce(x, trt.ReduceOperation.SUM, 1 << 7, False))
+builds(lambda n, x: n.add_topk(x, trt.TopKOperation.MAX, 100, 2))
+builds(lambda n, x: n.add_topk(x, trt.TopKOperation.MAX, 1, 3))
+builds(lambda n, x: n.add_topk(x, trt.TopKOperation.MAX, 0, 2))
+builds(lambda n, x: n.add_slice(x, (0, 0, 0, 0), (1, 9, 8, 8), (1, 1, 1, 1)))
+builds(lambda n, x: n.add_slice(x, (0, 2, 0, 0), (1, 1, 8, 8), (1, 1, 1, 1)))
+builds(lambda n, x: n.add_slice(x, (0, 5, 0, 0), (1, 1, 8, 8), (1, 1, 1, 1)))
+builds(lambda n, x: n.add_slice(x, (0, 2, 7, 0), (1, 3, 4, 8), (1, -1, -2, 1)))
+builds(lambda n, x: n.add_slice(x, (0, 2, 7, 0), (1, 4, 4, 8), (1, -1, -2, 1)))
+builds(lambda n, x: n.add_slice(x, (0, 0, 0), (1, 3, 8), (1, 1, 1)))
+builds(lambda n, x: n.add_concatenation([x, x]), axis=9)
+builds(lambda n, x: n.add_concatenation([x, x]), axis=-1)
+builds(lambda n, x: n.add_concatenation([x, x]), axis=5)
+builds(lambda n, x: n.add_softmax(x), axes=0)
+builds(lambda n, x: n.add_softmax(x), axes=3)
+builds(lambda n, x: n.add_softmax(x), axes=1 << 6)
+builds(lambda n, x: n.add_shuffle(x), first_transpose=(0, 2, 3))
+builds(lambda n, x: n.add_shuffle(x), first_transpose=(0, 1, 2, 2))
+builds(lambda n, x: n.add_shuffle(x), first_transpose=(0, 3, 2, 1))
+builds(lambda n, x: n.add_shuffle(x), reshape_dims=(7, -1))
+builds(lambda n, x: n.add_shuffle(x), reshape_dims=(-1, -1))
+builds(lambda n, x: n.add_shuffle(x), reshape_dims=(0, -1))
+builds(lambda n, x: n.add_matrix_multiply(x, AS_IS, x, AS_IS))
+builds(lambda n, x: n.add_matrix_multiply(n.add_input("y", trt.int32, (8, 8)), AS_IS, n.get_input(1), AS_IS))
+builds(lambda n, x: n.add_matrix_multiply(x, AS_IS, n.add_input("y", trt.float32, (8, 8)), AS_IS))
+builds(lambda n, x: n.add_elementwise(x, n.add_input("y", trt.float32, (1, 3, 7, 8)), trt.ElementWiseOperation.SUM))
+builds(lambda n, x: n.add_elementwise(x, n.add_input("y", trt.float32, (8, 8)), trt.ElementWiseOperation.SUM))
+builds(lambda n, x: n.add_elementwise(x, n.add_input("y", trt.float16, (1, 3, 8, 8)), trt.ElementWiseOperation.SUM))
+builds(lambda n, x: n.add_constant((2, 2), np.ones(3, np.float32)))
+builds(lambda n, x: n.add_einsum([x, x], "bq,b->b"))
+builds(lambda n, x: n.add_resize(x), scales=[1, 1, 2])
+builds(lambda n, x: n.add_resize(x), shape=(1, 3, 16))
+builds(lambda n, x: n.add_resize(x), shape=(1, 3, 16, 16))
+builds(lambda n, x: n.add_gather(x, n.add_input("i", trt.float32, (3,)), 0))
+builds(lambda n, x: n.add_gather(x, n.add_input("i", trt.int32, (3,)), 7))
+builds(lambda n, x: n.add_scale(x, trt.ScaleMode.CHANNEL, np.ones(2, np.float32)))
+builds(lambda n, x: n.add_padding_nd(x, (-9, -9), (0, 0)))
+builds(lambda n, x: n.add_padding_nd(x, (-3, -3), (0, 0)))
+builds(lambda n, x: n.add_lrn(x, 4, 1.0, 1.0, 1.0))
+builds(lambda n, x: n.add_lrn(x, 17, 1.0, 1.0, 1.0))
+B.create_builder_config().runtime_platform, B.create_builder_config().engine_capability, B.max_threads, B.num_DLA_cores
+B.create_builder_config().tiling_optimization_level, B.create_builder_config().l2_limit_for_tiling, B.reset()
+(c := B.create_builder_config()).avg_timing_iterations, c.profile_stream, c.DLA_core
+B.create_builder_config().max_num_tactics, B.create_builder_config().plugins_to_serialize
+B.create_builder_config().default_device_type, B.create_builder_config().can_run_on_DLA(n[0])
+option('avg_timing_iterations', 0)
+option('tiling_optimization_level', trt.TilingOptimizationLevel.FULL)
+option('runtime_platform', 1)
+B.create_builder_config().add_optimization_profile(None)
+B.create_builder_config().set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, -1)
+B.create_optimization_profile().set_shape('x', (-1,), (2,), (3,))
+B.create_optimization_profile().extra_memory_target
+n.logger
+n.mark_debug(n[0].get_output(0)), n.is_debug_tensor(n[0].get_output(0)), n.unmark_debug(n[0].get_output(0))
+x.set_dimension_name(0, 'batch') or x.get_dimension_name(0), x.is_execution_tensor, n.remove_tensor(x), n.num_inputs > 0
+n[0].set_input(9, x) or n[0].num_inputs
+trt.OnnxParser(net(), log).supports_operator('Conv'), trt.OnnxParser(net(), log).supports_operator('Nope')
+trt.OnnxParser(net(), log).flags, trt.OnnxParser(net(), log).get_used_vc_plugin_libraries()
 """.strip().splitlines()
 
 
@@ -232,8 +300,21 @@ def world(trt: Any) -> dict[str, Any]:
         monitor.fault = fault
         return plan(monitor) is None
 
+    def builds(add: Any, **attributes: Any) -> str:
+        """Whether a network of that one layer is built."""
+        small = builder.create_network(0)
+        layer = add(small, small.add_input("x", trt.float32, (1, 3, 8, 8)))
+        if layer is None:
+            return "no layer"
+        for name, value in attributes.items():
+            setattr(layer, name, value)
+        small.mark_output(layer.get_output(0))
+        done = builder.build_serialized_network(small, builder.create_builder_config())
+        return "built" if done is not None else "refused"
+
     return {
-        "trt": trt, "np": np, "json": json, "hashlib": hashlib, "io": io, "pathlib": pathlib, "log": log, "x": x,
+        "trt": trt, "np": np, "builds": builds, "AS_IS": trt.MatrixOperation.NONE,
+        "json": json, "hashlib": hashlib, "io": io, "pathlib": pathlib, "log": log, "x": x,
         "B": builder, "n": network, "net": lambda: builder.create_network(0), "kernel": kernel, "s": scale, **tensors,
         "Bare": Bare, "Raising": Raising, "ends": ends, "plan": plan, "watched": watched,
         "conv": lambda name, value: changed(convolution, name, value),

@@ -1,8 +1,9 @@
 """Stands for the `tensorrt` package: the names of TensorRT 11.4 that the lessons use, computed on the CPU."""
 
-from .builder import Builder, IBuilderConfig, IOptimizationProfile, ITimingCache
+from .builder import Builder
 from .callbacks import *  # noqa: F403
 from .callbacks import ILogger
+from .config import IBuilderConfig, IOptimizationProfile, ITimingCache
 from .enums import *  # noqa: F403
 from .layers import ILayer, ITensor
 from .layers.control import *  # noqa: F403

@@ -1,172 +1,33 @@
-"""Stands for Builder, IBuilderConfig, IOptimizationProfile and ITimingCache: from a network to a plan."""
+"""Stands for Builder: from a network to a plan."""
 
 from __future__ import annotations
 
 import hashlib
-import itertools
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import onnx
 from onnx import TensorProto, helper
 
-from ...driver.cpu_device import physical_memory
 from . import enums as E
 from .callbacks import (
+    CONFIG,
     INTERNAL,
-    SERIALIZATION,
     USAGE,
-    Flags,
     IHostMemory,
     ILogger,
-    IProgressMonitor,
     Reporter,
     swallowed,
 )
+from .config import IBuilderConfig, IOptimizationProfile
 from .lowering.limits import beyond
 from .lowering.rounding import round_halves
 from .lowering.shapes import NetworkError
-from .manners import Bound, option
+from .manners import option
 from .network import INetworkDefinition
 from .running import plan as P
 from .types import TO_ONNX, Dims, volume
 
 _PHASES = ("checking the network", "writing the graph", "fusing layers", "packing the plan")
-
-
-class IOptimizationProfile(Bound):
-    """For each dynamic input the smallest, the most frequent and the largest shape."""
-
-    def __init__(self, logger: ILogger) -> None:
-        self._shapes: dict[str, tuple[Dims, Dims, Dims]] = {}
-        self._values: dict[str, tuple[list[int], list[int], list[int]]] = {}  # of inputs that hold a shape
-        self._logger = logger
-
-    def set_shape(self, input: str, min: Dims, opt: Dims, max: Dims) -> None:
-        """The range of one input. Nothing is checked here: adding the profile to a config and the build do that."""
-        self._shapes[input] = Dims(min), Dims(opt), Dims(max)
-
-    def get_shape(self, input: str) -> list[Dims]:
-        """[min, opt, max] of an input; an empty list and an error where none was set."""
-        if input not in self._shapes:
-            told = "Input is not present in this OptimizationProfile"
-            self._logger.log(E.Severity.ERROR, f"Cannot get dimensions for input: {input}. {told}")
-        return list(self._shapes.get(input, ()))
-
-    def set_shape_input(self, input: str, min: Sequence[int], opt: Sequence[int], max: Sequence[int]) -> None:
-        """The range of the numbers in an input that holds a shape (`ITensor.is_shape_tensor`)."""
-        self._values[input] = tuple([int(n) for n in values] for values in (min, opt, max))
-
-    def get_shape_input(self, input: str) -> list[list[int]]:
-        """[min, opt, max] numbers of such an input; an empty list and an error where none were set."""
-        if input not in self._values:
-            told = "Input is not present in this OptimizationProfile"
-            self._logger.log(E.Severity.ERROR, f"Cannot get shape values for input: {input}. {told}")
-        return list(self._values.get(input, ()))
-
-    def __bool__(self) -> bool:
-        rows = [row for values in self._values.values() for row in itertools.zip_longest(*values)]
-        if any(None in row or not row[0] <= row[1] <= row[2] for row in rows):
-            return False
-        rows = (row for shapes in self._shapes.values() for row in itertools.zip_longest(*shapes))
-        return all(None not in row and 0 <= row[0] <= row[1] <= row[2] for row in rows)
-
-
-class ITimingCache(Bound):
-    """What a builder remembers between builds. The interpreter times nothing: it notes which layers it has seen."""
-
-    _MAGIC = b"TRTL-TIMING"
-
-    def __init__(self, data: bytes = b"", usable: bool = True) -> None:
-        self._usable = usable
-        self._seen: set[str] = set(json.loads(bytes(data)[len(self._MAGIC) :])) if data else set()
-
-    def serialize(self) -> IHostMemory:
-        """The cache as bytes."""
-        return IHostMemory._of(self._MAGIC + json.dumps(sorted(self._seen)).encode())
-
-    def combine(self, input_cache: ITimingCache, ignore_mismatch: bool) -> bool:
-        """Take another cache's entries in."""
-        self._seen |= input_cache._seen
-        return True
-
-    def reset(self) -> bool:
-        """Empty the cache."""
-        self._seen.clear()
-        return True
-
-
-class IBuilderConfig(Flags, Reporter):
-    """Options of a build. Those that steer a GPU are kept and shown, but change nothing here."""
-
-    builder_optimization_level = option(int, lambda level: level >= 0, "level >= 0", most=5)
-    profiling_verbosity = option(E.ProfilingVerbosity)
-    hardware_compatibility_level = option(E.HardwareCompatibilityLevel)
-    max_aux_streams = option(int)
-    progress_monitor = option(IProgressMonitor | None)
-
-    def __init__(self, logger: ILogger) -> None:
-        super().__init__(logger)
-        self.reset()
-
-    def reset(self) -> None:
-        """All options back to their defaults."""
-        self.flags = 1 << int(E.BuilderFlag.TF32)
-        self.builder_optimization_level = 3
-        self.profiling_verbosity = E.ProfilingVerbosity.LAYER_NAMES_ONLY
-        self.hardware_compatibility_level = E.HardwareCompatibilityLevel.NONE
-        self.max_aux_streams = -1
-        self.progress_monitor = None
-        self._pools: dict[E.MemoryPoolType, int] = {}
-        self._profiles: list[IOptimizationProfile] = []
-        self._timing_cache: ITimingCache | None = None
-        self._tactics = sum(1 << int(s) for s in E.TacticSource.__members__.values())
-
-    num_optimization_profiles = property(lambda self: len(self._profiles))
-
-    def set_memory_pool_limit(self, pool: E.MemoryPoolType, pool_size: int) -> None:
-        """The most bytes a kind of memory may take during the build and in the engine."""
-        self._pools[pool] = int(pool_size)
-
-    def get_memory_pool_limit(self, pool: E.MemoryPoolType) -> int:
-        """The limit in bytes; by default all of this machine's memory, as on a GPU all of the GPU's."""
-        return self._pools.get(pool, physical_memory())
-
-    def add_optimization_profile(self, profile: IOptimizationProfile) -> int:
-        """The new profile's index; -1 and an error where min <= opt <= max does not hold."""
-        if not profile:
-            self._say(E.Severity.ERROR, "Specified optimization profiles must satisfy MIN<=OPT<=MAX.")
-            self._refuse("addOptimizationProfile", "condition: profile->isValid()")
-            return -1
-        self._profiles.append(profile)
-        return len(self._profiles) - 1
-
-    def set_tactic_sources(self, tactic_sources: int) -> bool:
-        """Which libraries tactics may come from, a mask."""
-        self._tactics = int(tactic_sources)
-        return True
-
-    def get_tactic_sources(self) -> int:
-        """The mask of tactic sources."""
-        return self._tactics
-
-    def create_timing_cache(self, serialized_timing_cache: bytes) -> ITimingCache | None:
-        """A cache from bytes, or an empty one from b""; an error and a cache of no use for anything else."""
-        data = bytes(serialized_timing_cache)
-        if not data or data.startswith(ITimingCache._MAGIC):
-            return ITimingCache(data)
-        self._fail(SERIALIZATION, "createTimingCache", "Magic tag does not match")
-        self._say(E.Severity.ERROR, "The timing cache will not be used!")
-        return ITimingCache(usable=False)
-
-    def set_timing_cache(self, cache: ITimingCache, ignore_mismatch: bool) -> bool:
-        """Use a cache in the next build; False for one made from other bytes."""
-        self._timing_cache = cache if cache._usable else None
-        return cache._usable
-
-    def get_timing_cache(self) -> ITimingCache | None:
-        """The cache in use."""
-        return self._timing_cache
 
 
 class _Stopped(Exception):
@@ -181,6 +42,14 @@ class Builder(Reporter):
             raise TypeError("Builder(logger): a tensorrt.ILogger is wanted")
         super().__init__(logger)
 
+    max_threads = option(int, lambda count: count > 0, "count > 0", default=1)
+    num_DLA_cores, max_DLA_batch_size = 0, 1
+    logger = property(lambda self: self._logger)
+
+    def reset(self) -> None:
+        """The builder as it was made."""
+        self.max_threads = 1
+
     def create_network(self, flags: int = 0) -> INetworkDefinition | None:
         """An empty network; explicit batch and strong typing always, as in TensorRT 11; None for unknown flags."""
         if flags >> len(E.NetworkDefinitionCreationFlag.__members__):
@@ -189,11 +58,11 @@ class Builder(Reporter):
 
     def create_builder_config(self) -> IBuilderConfig:
         """Options at their defaults."""
-        return IBuilderConfig(self.logger)
+        return IBuilderConfig(self._logger)
 
     def create_optimization_profile(self) -> IOptimizationProfile:
         """An empty profile."""
-        return IOptimizationProfile(self.logger)
+        return IOptimizationProfile(self._logger)
 
     def is_network_supported(self, network: INetworkDefinition, config: IBuilderConfig) -> bool:
         """Whether the network can be built: the checks of a build, without one."""
@@ -219,7 +88,7 @@ class Builder(Reporter):
         """What stands against building: kind of error, where, and the words; None when nothing does."""
         where, profiles = "IBuilder::buildSerializedNetwork", config._profiles
         if not network._outputs:
-            return INTERNAL, where, "Network must have at least one output"
+            return CONFIG, where, "Network must have at least one output"
         try:
             network._lowering.update()
             network._lowering.fold(network._lowering)

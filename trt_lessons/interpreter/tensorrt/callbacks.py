@@ -140,9 +140,14 @@ class IHostMemory(bytearray):
 
 
 USAGE = "Error Code 3: API Usage Error"
+CONFIG = "Error Code 4: API Usage Error"
 INTERNAL = "Error Code 4: Internal Error"
 SERIALIZATION = "Error Code 1: Serialization"
-_CODES = {USAGE: ErrorCodeTRT.INVALID_ARGUMENT, INTERNAL: ErrorCodeTRT.INTERNAL_ERROR}
+_CODES = {
+    USAGE: ErrorCodeTRT.INVALID_ARGUMENT,
+    CONFIG: ErrorCodeTRT.INVALID_CONFIG,
+    INTERNAL: ErrorCodeTRT.INTERNAL_ERROR,
+}
 
 
 def say(logger: ILogger, severity: Severity, text: str) -> None:
@@ -163,11 +168,11 @@ class Reporter(Opened):
     """An object that logs as TensorRT's do, and tells an error recorder as well where one is set."""
 
     def __init__(self, logger: ILogger) -> None:
-        self.logger = logger
+        self._logger = logger
         self.error_recorder: IErrorRecorder | None = None
 
     def _say(self, severity: Severity, text: str) -> None:
-        say(self.logger, severity, text)
+        say(self._logger, severity, text)
 
     def _fail(self, kind: str, where: str, text: str) -> None:
         """Log an error of one of TensorRT's classes. Returns None, as most calls do then."""

@@ -132,6 +132,26 @@ class _Made(type):
         return made
 
 
+ABSENT = {  # what TensorRT 11.4 has and the interpreter has not: an AttributeError that says so
+    "Builder": "build_serialized_network_to_stream get_plugin_registry gpu_allocator",
+    "IBuilderConfig": "remote_auto_tuning_config set_device_type is_device_type_set reset_device_type",
+    "INetworkDefinition": "add_assertion add_attention_v2 add_dist_collective add_dynamic_quantize "
+        "add_dynamic_quantize_v2 add_grid_sample add_kv_cache_update add_moe add_normalization_v2 add_plugin_v2 "
+        "add_plugin_v3 add_ragged_softmax add_reverse_sequence add_rotary_embedding are_weights_marked_refittable "
+        "mark_output_for_shapes mark_unfused_tensors_as_debug_tensors mark_weights_refittable set_weights_name "
+        "unmark_output_for_shapes unmark_unfused_tensors_as_debug_tensors unmark_weights_refittable",
+    "OnnxParser": "get_layer_output_tensor get_subgraph_nodes is_subgraph_supported load_initializer load_model_proto "
+        "num_subgraphs parse_model_proto parse_with_weight_descriptors set_builder_config supports_model_v2",
+    "ICudaEngine": "create_runtime_config create_serialization_config get_engine_stat is_debug_tensor "
+        "serialize_with_config streamable_weights_size weight_streaming_budget_v2 "
+        "get_weight_streaming_automatic_budget weight_streaming_scratch_memory_size",
+    "IExecutionContext": "set_debug_listener get_debug_listener set_tensor_debug_state get_debug_state "
+        "set_all_tensors_debug_state unfused_tensors_debug_state set_communicator set_input_consumed_event "
+        "persistent_cache_limit get_runtime_config",
+    "Runtime": "load_runtime gpu_allocator get_plugin_registry tempfile_control_flags temporary_directory",
+}  # fmt: skip
+
+
 class Bound(metaclass=_Made):
     """An object of TensorRT's: its methods check their arguments, it takes no attribute that it does not have."""
 
@@ -139,6 +159,11 @@ class Bound(metaclass=_Made):
         for name, member in list(vars(cls).items()):
             if inspect.isfunction(member) and (name == "__init__" or not name.startswith("_")):
                 setattr(cls, name, checked(member))
+
+    def __getattr__(self, name: str) -> Any:
+        told = f"'{type(self).__name__}' object has no attribute '{name}'"
+        absent = name in ABSENT.get(type(self).__name__, "").split()
+        raise AttributeError(f"the interpreter has no {name}; TensorRT has it ({told})" if absent else told)
 
     def __setattr__(self, name: str, value: object) -> None:
         known = name.startswith("_") or name in self.__dict__ or hasattr(type(self), name)
@@ -164,15 +189,16 @@ class option:
     """
 
     def __init__(
-        self, kind: Any, limit: Callable[[Any], bool] | None = None, told: str = "", most: int | None = None
-    ) -> None:
-        self.kind, self.limit, self.told, self.most = kind, limit, told, most
+        self, kind: Any, limit: Callable[[Any], bool] | None = None, told: str = "", most: int | None = None,
+        default: Any = None,
+    ) -> None:  # fmt: skip
+        self.kind, self.limit, self.told, self.most, self.default = kind, limit, told, most, default
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
     def __get__(self, holder: Any, owner: type) -> Any:
-        return self if holder is None else holder.__dict__[f"_{self.name}"]
+        return self if holder is None else holder.__dict__.get(f"_{self.name}", self.default)
 
     def __set__(self, holder: Any, value: Any) -> None:
         try:

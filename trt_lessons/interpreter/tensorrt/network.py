@@ -8,7 +8,7 @@ from typing import Any
 
 from . import enums as E
 from . import layers as L
-from .callbacks import INTERNAL, Reporter
+from .callbacks import CONFIG, INTERNAL, Reporter
 from .layers import ITensor
 from .lowering.limits import MOST_K
 from .lowering.loops import LOOPS, folded
@@ -23,12 +23,13 @@ class INetworkDefinition(L.Owner):
     """Layers, tensors, inputs and outputs. Shapes and types are worked out as soon as they are asked for."""
 
     def __init__(self, builder: Reporter, flags: int) -> None:
-        super().__init__(builder.logger)
+        super().__init__(builder._logger)
         self.builder, self.flags, self.name = builder, flags, "Unnamed Network 0"
         self._layers: list[L.ILayer] = []
         self._inputs: list[ITensor] = []
         self._outputs: list[ITensor] = []
         self._numbered: dict[str, int] = {}
+        self._debugged: list[ITensor] = []
         self._lowering = Lowering(self, WRITERS | SPECIAL | LOOPS, folded)
 
     num_layers = property(lambda self: len(self._layers))
@@ -121,12 +122,39 @@ class INetworkDefinition(L.Owner):
         """Make a tensor one of the network's outputs; an input cannot be one."""
         if tensor in self._inputs:
             self._fail(INTERNAL, "markOutput", f"Tensor {tensor._name} cannot be both input and output")
-        elif tensor not in self._outputs:
+        elif tensor in self._outputs:
+            self._fail(CONFIG, "INetworkDefinition::markOutput", f"Tensor {tensor._name} is an output already")
+        else:
             self._outputs.append(tensor)
 
     def unmark_output(self, tensor: ITensor) -> None:
         """Take it away from the outputs again."""
+        if tensor not in self._outputs:
+            self._refuse("unmarkOutput", f"Tensor {tensor._name} is not an output")
         self._outputs = [t for t in self._outputs if t is not tensor]
+
+    def mark_debug(self, tensor: ITensor) -> bool:
+        """Keep a tensor apart for looking at it; the interpreter's contexts call no debug listener."""
+        self._debugged = [*(t for t in self._debugged if t is not tensor), tensor]
+        return True
+
+    def unmark_debug(self, tensor: ITensor) -> bool:
+        """Take that back."""
+        self._debugged = [t for t in self._debugged if t is not tensor]
+        return True
+
+    def is_debug_tensor(self, tensor: ITensor) -> bool:
+        """Whether it is marked so."""
+        return any(t is tensor for t in self._debugged)
+
+    def remove_tensor(self, tensor: ITensor) -> None:
+        """Take an input away that nothing uses; an error for every other tensor."""
+        used = any(tensor is x for layer in self._layers for x in layer._inputs)
+        if used or tensor not in self._inputs:
+            self._fail(CONFIG, "INetworkDefinition::removeTensor", f"Tensor {tensor._name} is in use")
+        else:
+            self._inputs = [t for t in self._inputs if t is not tensor]
+            self._lowering.invalidate(0)
 
     def _add(self, kind: str, inputs: Sequence, values: dict | None = None, outputs: int = 1) -> L.ILayer:
         kind = E.LayerType.__members__[kind]

@@ -33,7 +33,15 @@ class OnnxParser(ErrorList, Flags):
 
     def __init__(self, network: INetworkDefinition, logger: ILogger) -> None:
         super().__init__(logger)
-        self._network = network
+        self._network, self.flags = network, 1 << int(E.OnnxParserFlag.NATIVE_INSTANCENORM)
+
+    def supports_operator(self, op_name: str) -> bool:
+        """Whether the parser reads an op of this name."""
+        return op_name in KIND_OF
+
+    def get_used_vc_plugin_libraries(self) -> list[str]:
+        """No library of plugins is ever needed here."""
+        return []
 
     def parse_from_file(self, model: str) -> bool:
         """Read a file (and the weights in files beside it)."""

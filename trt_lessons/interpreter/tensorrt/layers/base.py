@@ -102,6 +102,13 @@ class ITensor(Bound):
         """Whether the tensor holds sizes: an IShapeLayer's output, and an input whose numbers become a shape."""
         return self._network._holds_shape(self)
 
+    def set_dimension_name(self, index: int, name: str) -> None:
+        """Name a dimension of an input: those of one name have one size."""
+        self._dimension_names[index] = name
+        self._network._changed(0)
+
+    is_execution_tensor = property(lambda self: True)
+
     def get_dimension_name(self, index: int) -> str | None:
         """The name of a dimension of an input (ONNX gives such names), None where it has none."""
         return self._dimension_names.get(index)

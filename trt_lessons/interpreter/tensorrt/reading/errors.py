@@ -34,6 +34,13 @@ class ParserError:
         """The op of the ONNX node."""
         return self._node.op_type if self._node else ""
 
+    def file(self) -> str:
+        """The source file that found it: the interpreter has none to name."""
+        return ""
+
+    line, func = (lambda self: 0), (lambda self: "")
+    local_function_stack, local_function_stack_size = (lambda self: []), (lambda self: 0)
+
     def __str__(self) -> str:
         node = f"In node {self._index} with name: {self.node_name()} and operator: {self.node_operator()}"
         return f"{node}: {self._code.name}: {self._desc}"

@@ -35,8 +35,8 @@ class ICudaEngine(Reporter):
     """A network as it will run: its inputs and outputs, profiles, layers and memory."""
 
     def __init__(self, runtime: Runtime, facts: dict, model: bytes) -> None:
-        super().__init__(runtime.logger)
-        self._runtime, self._loaded = runtime, Loaded(runtime.logger, facts, model)
+        super().__init__(runtime._logger)
+        self._runtime, self._loaded = runtime, Loaded(runtime._logger, facts, model)
 
     name = property(lambda self: self._loaded.facts["name"])
     num_layers = property(lambda self: len(self._loaded.facts["layers"]))
