@@ -15,6 +15,7 @@ from .building import (
     create_network,
     declare_type,
     default_level,
+    fill_build,
     flags,
     parser_error,
     permit,
@@ -34,7 +35,7 @@ from .inspector import (
     normalize_layers,
     short_dtype,
 )
-from .log import SEVERITIES, Log, attempt, shared_log
+from .log import SEVERITIES, Log, shared_log
 from .plugins import on_gpu, plugin_base, plugins_in_python, register_plugin
 from .versions import has, is_interpreter, strongly_typed, version
 
@@ -46,7 +47,6 @@ __all__ = [
     "Log",
     "add_dequantize",
     "add_quantize",
-    "attempt",
     "check_opset",
     "check_precisions",
     "contexts_share_profiles",
@@ -58,6 +58,7 @@ __all__ = [
     "engine_information",
     "engine_layers",
     "fed_by_dequantize",
+    "fill_build",
     "flags",
     "has",
     "io_tensors",

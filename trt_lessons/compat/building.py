@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .. import backend
@@ -160,6 +160,21 @@ def declare_type(tensor: Any, dtype: Any) -> None:
     """
     if version()[0] < 10:
         tensor.dtype = dtype
+
+
+def fill_build(builder: Any, fill: Callable[[Any], None], *profiles: Any) -> Any:
+    """What TensorRT gives for a network that `fill(network)` makes: a plan, or None, and nothing is raised.
+
+    Level 0, FP16 permitted, the profiles added as they are: for failures on purpose. Introduced in lesson 07.
+    """
+    network, config = create_network(builder), builder.create_builder_config()
+    config.builder_optimization_level = 0
+    quiet_tactics(config)
+    permit(config, {"fp16"})
+    for profile in profiles:
+        config.add_optimization_profile(profile)
+    fill(network)
+    return builder.build_serialized_network(network, config)
 
 
 def check_opset(model: Any) -> None:

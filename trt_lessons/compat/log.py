@@ -81,22 +81,3 @@ def _log_class(base: Any) -> type:
 def shared_log():
     """The one quiet log that `build` and `load` use: TensorRT keeps a single logger a process."""
     return Log(print_from=None)
-
-
-def attempt(what: str, call: Callable[[], Any], most: int = 2) -> Any:
-    """Make a call that may fail and print what came of it; its answer, None after an exception.
-
-    Printed: the answer (of an object, its type) or the exception, then at most `most` of the error lines that
-    TensorRT wrote to the shared log meanwhile. Introduced in lesson 07.
-    """
-    log = shared_log()
-    mark, answer = len(log.records), None
-    try:
-        answer = call()
-        plain = answer is None or isinstance(answer, (bool, int, float, str, tuple))
-        print(f"{what}: {answer if plain else type(answer).__name__}")
-    except Exception as problem:
-        print(f"{what}: {type(problem).__name__}: {problem}")
-    for line in [text for kind, text in log.records[mark:] if kind.endswith("ERROR")][:most]:
-        print("   |", line.strip())
-    return answer

@@ -8,8 +8,9 @@ many queries later, so that reading them does not hold up the GPU.
 from __future__ import annotations
 
 import gc
+import statistics
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -219,3 +220,35 @@ def _no_gc() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
+
+
+def host_ms(call: Callable[[], Any], wait: Callable[[], Any] | None = None, times: int = 12) -> float:
+    """Median ms of a call by the host's clock; the first two of `times` calls do not count.
+
+    wait: called after each stop of the clock, so that work which was only enqueued does not pile up. Lesson 07_2.
+    """
+    taken = []
+    for _ in range(times):
+        start = perf_counter()
+        call()
+        taken.append(1000 * (perf_counter() - start))
+        if wait is not None:
+            wait()
+    return statistics.median(taken[2:])
+
+
+def per_second(run: Callable[[Sequence[Any]], Iterable[Any]], items: Sequence[Any], rounds: int | None = None) -> float:
+    """Items per second that `run(items)` answers, each answer used at once and let go, as a program would.
+
+    The median of `rounds` rounds without the first; None: 8 on a GPU, 2 on the interpreter. Lesson 07_2.
+    """
+    from .. import backend
+
+    rounds = rounds or (8 if backend.is_gpu() else 2)
+    seconds = []
+    for _ in range(rounds):
+        start = perf_counter()
+        for _answer in run(items):
+            pass
+        seconds.append(perf_counter() - start)
+    return len(items) / statistics.median(seconds[1:])

@@ -1,98 +1,113 @@
 """Answers to lesson 07's exercises that the player tries."""
 
-RIGHT = {
-    "A": "no profile",
-    "B": "no address",
-    "C": "another version",
-    "D": "outside every profile",
-    "E": "misspelt name",
-}
-RELU = """
-def relu(rows):
-    {first}
-    context = tl.load(relu_plan).create_execution_context()
-    {shape}
-    result = np.empty({size}, np.float32)
-    device = {{name: cuda.mem_alloc(8 * 4 * 4) for name in ("rows", "out")}}
-    for name in {names}:
-        context.set_tensor_address(name, int(device[name]))
-    cuda.memcpy_htod_async(device["rows"], rows, stream)
-    context.execute_async_v3(stream.handle)
-    cuda.memcpy_dtoh_async(result, device["out"], stream)
-    stream.synchronize()
-    return result
+CAUSE = """
+def cause(letter):
+    profile = builder.create_optimization_profile()
+    shapes = {shapes}
+    if letter in shapes:
+        profile.set_shape(*shapes[letter])
+    return fill_build(builder, relu, *([profile] if letter in "{with_profile}" else []))
+"""
+WIDE = '("rows", (1, 3), (8, 3), (8, 3))'
+HALF = """
+def build_half(data):
+    network = tl.compat.create_network(builder)
+    if not trt.OnnxParser(network, log).parse(data):
+        {refuse}
+    network = tl.compat.create_network(builder)
+    trt.OnnxParser(network, log).parse({model})
+    config = builder.create_builder_config()
+    config.builder_optimization_level = 0
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
+    tl.compat.quiet_tactics(config)
+    tl.compat.permit(config, {{"fp16"}})
+    profile = builder.create_optimization_profile()
+    profile.set_shape("{name}", (1, 1, 32, 32), (8, 1, 32, 32), (8, 1, 32, 32))
+    {add}
+    return builder.build_serialized_network(network, config)
 """
 PARTS = {
-    "first": "rows = np.ascontiguousarray(rows, np.float32)",
-    "shape": "if not context.set_input_shape('rows', rows.shape): raise ValueError(rows.shape)",
-    "size": "tuple(context.get_tensor_shape('out'))",
-    "names": "device",
+    "refuse": "raise ValueError('no model')",
+    "model": "precision.to_fp16(data).SerializeToString()",
+    "name": "images",
+    "add": "config.add_optimization_profile(profile)",
 }
-LOOP = """
-def diagnose(medians):
-    found = set()
-    {host}
-        found.add("host")
-    {copy_in}
-        found.add("copy in")
-    {copy_out}
-        found.add("copy out")
-    return found or {{"GPU"}}
+FIND = """
+def first_bad(model, x):
+    import onnx
+    copy = precision.read(model)
+    names = [node.output[0] for node in copy.graph.node]
+    for name in names[:-1]:
+        copy.graph.output.append(onnx.helper.make_tensor_value_info(name, 1, (16, 64, 48, 48)))
+    answers = []
+    for kind, made in (("fp32", copy), ("fp16", precision.to_fp16(copy))):
+        with tl.Session(tl.build(made, precision=kind, **options)) as session:
+            answers.append({{k: v.copy() for k, v in session.infer(x).items()}})
+    for node in {order}:
+        error = precision.compare(answers[1][node.output[0]], answers[0][node.output[0]]).relative
+        if {bad}:
+            return node.name
 """
-RULES = {
-    "host": "if medians['enqueue'] > 0.8 * medians['compute']:",
-    "copy_in": "if medians.get('h2d', 0) >= medians['compute']:",
-    "copy_out": "if medians.get('d2h', 0) >= medians['compute']:",
-}
 
 ANSWERS = {
     "07.1": {
-        "alternative": 'causes = dict(zip("ABCDE", ("no profile", "no address", "another version", '
-        '"outside every profile", "misspelt name")))',
+        "alternative": """
+def cause(letter):
+    given = {"A": None, "B": "row", "C": "rows"}[letter]
+    if given is None:
+        return fill_build(builder, relu)
+    profile = builder.create_optimization_profile()
+    profile.set_shape(given, (1, 3), (1, 3), (1, 3))
+    return fill_build(builder, relu, profile)
+""",
         "wrong": [
-            (f"causes = {RIGHT | {'E': 'no profile'}}", "For which name, then?"),
-            (f"causes = {RIGHT | {'B': 'no profile'}}", "which pointers"),
-            (f"causes = {RIGHT | {'D': 'wrong shape'}}", "none of them takes this shape"),
-            ("causes = list('ABCDE')", "causes = {"),
+            (CAUSE.format(shapes=f'{{"C": {WIDE}}}', with_profile="ABC"), "without any profile"),
+            (CAUSE.format(shapes=f'{{"B": {WIDE}, "C": {WIDE}}}', with_profile="BC"), "know nothing of"),
+            (CAUSE.format(shapes="{}", with_profile="BC"), "in dimension 1"),
+            (CAUSE.format(shapes='{"C": ("rows", (1, 4), (8, 4), (8, 4))}', with_profile="BC"), "in dimension 1"),
+            ("def cause(letter):\n    print('no optimization profile has been defined')", "call fill_build"),
         ],
     },
     "07.2": {
         "alternative": """
-def relu(rows):
-    context = tl.load(relu_plan).create_execution_context()
-    if len(rows) > 8:
-        raise ValueError("8 rows at most")
-    context.set_input_shape("rows", rows.shape)
-    there, back = cuda.mem_alloc(128), cuda.mem_alloc(128)
-    context.set_tensor_address("rows", int(there))
-    context.set_tensor_address("out", int(back))
-    cuda.memcpy_htod(there, rows.astype(np.float32, order="C"))
-    context.execute_async_v3(stream.handle)
-    stream.synchronize()
-    result = np.empty_like(rows, np.float32, order="C")
-    cuda.memcpy_dtoh(result, back)
-    return result
+def build_half(data):
+    if not trt.OnnxParser(tl.compat.create_network(builder), log).parse(data):
+        raise ValueError("no model")
+    ranges = {"images": ((1, 1, 32, 32), (4, 1, 32, 32), (8, 1, 32, 32))}
+    return tl.build(precision.to_fp16(data), profiles=ranges, precision="fp16", level=1).plan
 """,
         "wrong": [
-            (RELU.format(**PARTS | {"first": ""}), "no float32"),
-            (RELU.format(**PARTS | {"shape": "context.set_input_shape('rows', rows.shape)"}), "answers with a bool"),
-            (RELU.format(**PARTS | {"names": "['rows']"}), "has `out` an address"),
-            (RELU.format(**PARTS | {"shape": ""}), "is the shape set before"),
+            (HALF.format(**PARTS | {"refuse": "pass", "model": "data"}), "parse answers with a bool"),
+            (HALF.format(**PARTS | {"name": "image"}), "right name"),
+            (HALF.format(**PARTS | {"add": ""}), "added to the config"),
+            (HALF.format(**PARTS | {"model": "data"}), "this one is FP32"),
         ],
     },
     "07.3": {
         "alternative": """
-def diagnose(medians):
-    rules = {"host": medians["enqueue"] / 0.8, "copy in": medians.get("h2d", 0), "copy out": medians.get("d2h", 0)}
-    held = {w for w, ms in rules.items() if ms > medians["compute"] or (w != "host" and ms == medians["compute"])}
-    return held if held else {"GPU"}
+def first_bad(model, x):
+    import onnx
+    for node in precision.read(model).graph.node:
+        copy = precision.read(model)
+        del copy.graph.output[:]
+        copy.graph.output.append(onnx.helper.make_tensor_value_info(node.output[0], 1, (16, 64, 48, 48)))
+        while copy.graph.node[-1].name != node.name:
+            copy.graph.node.pop()
+        used = {name for one in copy.graph.node for name in one.input}
+        for array in [array for array in copy.graph.initializer if array.name not in used]:
+            copy.graph.initializer.remove(array)
+        with tl.Session(tl.build(copy, precision="fp32", **options)) as session:
+            true = session.infer(x)[node.output[0]].copy()
+        with tl.Session(tl.build(precision.to_fp16(copy), precision="fp16", **options)) as session:
+            got = session.infer(x)[node.output[0]].copy()
+        if not precision.compare(got, true).relative < 0.02:
+            return node.name
 """,
         "wrong": [
-            (LOOP.format(**RULES | {"copy_in": "if medians['h2d'] >= medians['compute']:"}), "medians.get"),
-            (LOOP.format(**{k: v if k == "host" else "el" + v for k, v in RULES.items()}), "no `elif`"),
-            (LOOP.format(**RULES | {"copy_in": RULES["copy_in"].replace(">=", ">")}), "counts too"),
-            (LOOP.format(**RULES | {"host": "if medians['enqueue'] > 0.5 * medians['compute']:"}), "not before"),
-            ("def diagnose(medians):\n    return 'GPU'", "a set"),
+            (FIND.format(order="copy.graph.node", bad="error > 1e-6"), "2 %"),
+            (FIND.format(order="reversed(copy.graph.node)", bad="not error < 0.02"), "stop at the first"),
+            ("def first_bad(model, x):\n    return 'conv0'", "build the model that was given"),
+            ("def first_bad(model, x):\n    return None", "not error < 0.02"),
         ],
     },
 }

@@ -1,0 +1,161 @@
+"""Checks of lesson 07_2, failures at the run, and slow runs."""
+
+import itertools
+from time import perf_counter
+from unittest import mock
+
+import numpy as np
+
+import trt_lessons as tl
+from trt_lessons.workbook.exercises import exercise, right, wrong
+
+_SEEDS = itertools.count(7)
+SHAPE = (16, 64, 48, 48)
+
+
+def _rows(count, kind=np.float32):
+    """Other numbers at each call: an output that was never written may still hold the last answer."""
+    return np.random.default_rng(next(_SEEDS)).integers(-50, 50, (count, 4)).astype(kind)
+
+
+@exercise("07_2.1")
+def repair(answer):
+    hints = {
+        np.float32: "is the shape set before the output's shape is asked for, and has `out` an address?",
+        np.float64: "the engine reads float32 from memory: eight bytes per number are no float32.",
+        np.int64: "the engine reads float32 from memory: integers are no float32.",
+    }
+    for kind, hint in hints.items():
+        for count in (3, 1, 8):
+            rows = _rows(count, kind)
+            called, expected = f"{count} rows of {np.dtype(kind).name}", f"relu of them, float32 [{count}, 4]"
+            try:
+                got = answer(rows)
+            except Exception as problem:
+                return wrong(yours=f"{type(problem).__name__} for {called}: {problem}", expected=expected, hint=hint)
+            if got is None:
+                return wrong(yours=f"nothing for {called}", expected=expected, hint="end with `return result`.")
+            if np.shape(got) != rows.shape or not np.array_equal(got, np.maximum(rows, 0)):
+                return wrong(yours=f"other numbers for {called}", expected=expected, hint=hint)
+    turned = np.asfortranarray(_rows(4))
+    if not np.array_equal(answer(turned), np.maximum(turned, 0)):
+        return wrong(
+            yours="other numbers for a transposed array", expected="relu of it",
+            hint="np.ascontiguousarray puts rows one after another, as the engine reads them.",
+        )  # fmt: skip
+    return _refuses(answer)
+
+
+def _refuses(answer):
+    hint, expected = "set_input_shape answers with a bool: look at it.", "ValueError for 9 rows"
+    try:
+        got = answer(_rows(9))
+    except ValueError as problem:
+        if "negative dimensions" not in str(problem):
+            return right("Every bool that TensorRT gives back is worth an `if`.")
+        return wrong(yours=f"an accident for 9 rows: {problem}", expected=expected, hint=hint)
+    except Exception as problem:
+        return wrong(yours=f"{type(problem).__name__} for 9 rows: {problem}", expected=expected, hint=hint)
+    return wrong(yours=got, expected=expected, hint=hint)
+
+
+@exercise("07_2.2")
+def gpu_ms(answer, context, stream):
+    """Against our own events around single queries, before and after; a factor of 3 is allowed on a busy machine."""
+    before = _event_ms(context, stream)
+    got = answer(context, stream)
+    if got is None:
+        return wrong(yours="nothing", expected="milliseconds per query", hint="return the median.")
+    low, high = sorted((before, _event_ms(context, stream)))
+    expected = f"about {low:.3g} ms for one query"
+    if low / 3 <= got <= 3 * high:
+        return right(f"{got:.3g} ms per query, copies not counted.")
+    hint = "is something else in your time: a first call, a copy, more than one query?"
+    if got < low / 3:
+        hint = "too little. Is it the host's time to enqueue: did you wait before you stopped? Or seconds: time_since"
+        hint += " gives milliseconds already."
+    return wrong(yours=f"{got:.3g}", expected=expected, hint=hint)
+
+
+def _event_ms(context, stream):
+    """Median ms of five queries by events, after two more."""
+    first, last, taken = tl.cuda.Event(), tl.cuda.Event(), []
+    for _ in range(7):
+        first.record(stream)
+        context.execute_async_v3(stream.handle)
+        last.record(stream)
+        last.synchronize()
+        taken.append(last.time_since(first))
+    return float(np.median(taken[2:]))
+
+
+def _slow(engine, batches):
+    """The loop of the task: everything anew for each batch."""
+    stream, found = tl.cuda.Stream(), []
+    for batch in batches:
+        context = engine.create_execution_context()
+        memory = {name: tl.cuda.mem_alloc(batch.nbytes) for name in "xy"}
+        for name, block in memory.items():
+            context.set_tensor_address(name, int(block))
+        tl.cuda.memcpy_htod(memory["x"], batch)
+        context.execute_async_v3(stream.handle)
+        stream.synchronize()
+        found.append(np.empty(SHAPE, np.float32))
+        tl.cuda.memcpy_dtoh(found[-1], memory["y"])
+    return found
+
+
+@exercise("07_2.3")
+def faster(answer, engine):
+    random = np.random.default_rng(5)
+    batches = [random.random(SHAPE, np.float32) for _ in range(3)]
+    got, wanted = answer(engine, batches), _slow(engine, batches)
+    expected = "the same answers, each in an array of its own"
+    if got is None or len(got) != len(wanted):
+        return wrong(yours=f"{0 if got is None else len(got)} answers", expected="3 answers", hint="one per batch.")
+    for number, (mine, true) in enumerate(zip(got, wanted, strict=True)):
+        if np.shape(mine) != SHAPE or not np.allclose(mine, true, rtol=1e-3, atol=1e-3):
+            hint = "the buffers are used again: copy an answer out before the next one comes, and keep the order."
+            return wrong(yours=f"other numbers in answer {number}", expected=expected, hint=hint)
+    many = [batches[i % 3] for i in range(24)]
+    return _timed(answer, engine, many) if tl.backend.is_gpu() else _counted(answer, engine, many)
+
+
+def _timed(answer, engine, many):
+    """On a GPU: medians of five turns each."""
+    taken = {answer: [], _slow: []}
+    for _ in range(5):
+        for function in taken:
+            start = perf_counter()
+            function(engine, many)
+            taken[function].append(perf_counter() - start)
+    mine, theirs = (1000 * float(np.median(taken[f])) / len(many) for f in (answer, _slow))
+    told = f"{mine:.2f} ms per batch, the loop {theirs:.2f} ms: {100 * mine / theirs:.0f} %"
+    if mine <= 0.6 * theirs:
+        return right(told)
+    hint = "does the copy of the next batch run while this one is computed?"
+    return wrong(yours=told, expected="at most 60 % of the loop's time", hint=hint)
+
+
+def _counted(answer, engine, many):
+    """On the interpreter: contexts and allocations of device memory."""
+    made = {"contexts": 0, "allocations": 0}
+    create, allocate = type(engine).create_execution_context, tl.cuda.mem_alloc
+
+    def counting(what, call):
+        def counted(*arguments, **more):
+            made[what] += 1
+            return call(*arguments, **more)
+
+        return counted
+
+    with (
+        mock.patch.object(type(engine), "create_execution_context", counting("contexts", create)),
+        mock.patch.object(tl.cuda, "mem_alloc", counting("allocations", allocate)),
+    ):
+        answer(engine, many)
+    told = f"{made['contexts']} contexts and {made['allocations']} allocations for {len(many)} batches"
+    if made["contexts"] <= 4 and made["allocations"] <= 12:
+        return right(told + ".")
+    hint = "make context and buffers once, before the first batch."
+    return wrong(yours=told, expected="at most 4 contexts and 12 allocations", hint=hint)
