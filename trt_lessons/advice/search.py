@@ -22,13 +22,13 @@ from .. import backend, compat, precision
 from ..engines.build import build
 from ..engines.built import BuildReport
 from ..engines.source import graph_kinds
-from ..errors import DtypeError, LessonError, MeasureError, PrecisionError
+from ..errors import BuildError, DtypeError, LessonError, MeasureError, ModelFileError, PrecisionError
 from ..measuring.measure import measure
 from ..precision.graphs import cpu_session
 from ..records import recordings
 from ..records.words import number
 from ..sessions.session import Session
-from . import reference
+from . import folding, reference
 from .subject import Batch, Subject, read
 
 LEVEL = 1  # builder_optimization_level of every engine, so that times compare; INT8 on 8.6 wants 2 at most
@@ -217,8 +217,20 @@ def search(mine: Subject, limit: float | None = None, *, say: Callable[[str], An
     """Build every precision, compare it with FP32, time it where that means something, choose.
 
     limit: points of accuracy that may be lost (with labels; 0.5), or percent of error (without; 2). say: called
-    with one line a precision. LessonError when FP32 itself cannot be built.
+    with one line a precision. A model that is refused for its control flow is tried with its shapes fixed. LessonError
+    when FP32 itself cannot be built.
     """
+    try:
+        return _search(mine, limit, say)
+    except (BuildError, ModelFileError):
+        smaller = folding.fixed(mine)
+        if smaller is None:
+            raise
+        say(f"FP32  refused as it is. {smaller.note}")
+        return _search(smaller, limit, say)
+
+
+def _search(mine: Subject, limit: float | None, say: Callable[[str], Any]) -> Found:
     limit = LIMITS[mine.labels is not None] if limit is None else limit
     if not limit >= 0:
         raise MeasureError(f"{limit} is no limit.", cure="Give a number of 0 or more: points or percent.")
@@ -258,7 +270,7 @@ def search(mine: Subject, limit: float | None = None, *, say: Callable[[str], An
     if doubts:
         chosen, why = rows[0], f"Nothing is chosen. {' '.join(doubts)}"
     apart = difference(outputs["FP32"], onnxruntime_answers(mine.model, mine.batches))
-    return Found(mine, limit, rows, chosen, why, apart, reports, doubts)
+    return Found(mine, limit, rows, chosen, f"{why} {mine.note}".strip(), apart, reports, doubts)
 
 
 def first_line(problem: BaseException) -> str:

@@ -33,7 +33,8 @@ class Subject:
     """A model and the inputs to judge it by.
 
     batches: list of {input: array} to compare and time with; calibration: others, for scales, [] where there are no
-    real inputs. labels: for each batch. shipped: it is the lesson's own network, which has recordings.
+    real inputs. labels: for each batch. shipped: it is the lesson's own network, which has recordings. note: what was
+    done to the model before (`folding`), for the report.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Subject:
     shipped: bool = False
     given: dict[str, tuple[Shape, Shape, Shape]] = field(default_factory=dict)
     command: str = "trt-lessons run 06"
+    note: str = ""
 
     @property
     def rows(self) -> int:
