@@ -14,7 +14,7 @@
 #
 # PYTHON: the Python to use (.venv's); GPUS: "0,1" runs a notebook at a time on each; LIMIT: seconds a command (900).
 # LESSONS: which lessons cold and warm take, in this order (all); with several GPUs the longest first:
-#   "04_1 04_5 05 04_4 04_2 03 04_3 06 02 07 00 01". PARTS: which benchmarks (all).
+#   "04_1 04_5 05_2 05 04_4 04_2 03 04_3 06 02 07 00 01". PARTS: which benchmarks (all).
 # Measurements want a GPU that nobody else uses: run cold, warm and bench beside nothing else on the same card.
 set -u
 cd "$(dirname "$0")/.."

@@ -103,7 +103,7 @@ ENTRIES = [
     Entry(
         "latency_over_shape",
         "How does latency follow the shape, and which profile covers it?",
-        "05_dynamic_shapes",
+        "05_2_profiles_that_pay",
         ("latency over width",),
         """
         from trt_lessons.models import strips
@@ -209,7 +209,7 @@ ENTRIES = [
     Entry(
         "bars",
         "How large is each?",
-        "05_dynamic_shapes",
+        "05_2_profiles_that_pay",
         ("mixed load",),
         """
         rates = recall("mixed load")
@@ -220,7 +220,7 @@ ENTRIES = [
     Entry(
         "lines",
         "How does one thing follow another?",
-        "05_dynamic_shapes",
+        "05_2_profiles_that_pay",
         ("a graph for each shape",),
         """
         graphs = recall("a graph for each shape")
@@ -250,7 +250,7 @@ def machine(entry: Entry) -> str | None:
     """The machine that recorded all that the figure needs, the newest of them; None when there is none."""
     from trt_lessons import recordings
 
-    found = map(recordings.load, recordings.files(entry.lesson))
+    found = map(recordings.load, recordings.files())  # any lesson's: lessons are split, and recordings move
     whole = [one for one in found if set(entry.names) <= one.entries.keys()]
     return max(whole, key=lambda one: one.utc).machine if whole else None
 
@@ -261,7 +261,7 @@ def missing(entry: Entry) -> list[str]:
 
     if machine(entry):
         return []
-    there = {name for path in recordings.files(entry.lesson) for name in recordings.load(path).entries}
+    there = {name for path in recordings.files() for name in recordings.load(path).entries}
     return [f"{entry.lesson}: {name}" for name in entry.names if name not in there] or [
         f"{entry.lesson}: on one machine"
     ]

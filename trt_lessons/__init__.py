@@ -41,8 +41,10 @@ if TYPE_CHECKING:  # what an editor sees; `_EXPORTS` below says the same to Pyth
     from .measuring import roofline as roofline
     from .measuring.kernels import layer_times as layer_times
     from .measuring.kernels import measure_each as measure_each
+    from .measuring.measure import graph_costs as graph_costs
     from .measuring.measure import measure as measure
     from .measuring.measure import measure_callable as measure_callable
+    from .measuring.measure import measure_shapes as measure_shapes
     from .measuring.trace import Trace as Trace
     from .measuring.trace import call_times as call_times
     from .measuring.trace import nvtx_range as nvtx_range
@@ -79,7 +81,7 @@ _FROM = {
     "engines.plans": "load",
     "measuring": "baselines roofline",
     "measuring.kernels": "layer_times measure_each",
-    "measuring.measure": "measure measure_callable",
+    "measuring.measure": "graph_costs measure measure_callable measure_shapes",
     "measuring.trace": "Trace call_times nvtx_range nvtx_source save_trace",
     "records": "recordings",
     "records.recordings": "lesson live_or_recorded",

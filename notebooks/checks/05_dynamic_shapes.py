@@ -1,10 +1,24 @@
 """Checks of lesson 05, dynamic shapes."""
 
+import time
+
 import numpy as np
 
+from trt_lessons import backend, compat, cuda, trt
+from trt_lessons.models import strips
 from trt_lessons.workbook.exercises import exercise, right, wrong
 
 LOW, BEST, HIGH = (1, 1, 16, 16), (16, 1, 16, 64), (16, 1, 16, 160)
+SHAPES = [  # of one context, in this order -> the profile that takes each
+    ((2, 1, 16, 48), 0),
+    ((1, 1, 16, 128), 1),
+    ((8, 1, 16, 256), 1),
+    ((1, 1, 16, 32), 0),
+    ((8, 1, 16, 64), 0),
+    ((1, 1, 16, 65), 1),
+    ((1, 1, 16, 320), None),
+    ((9, 1, 16, 64), None),
+]
 
 
 @exercise("05.1")
@@ -35,44 +49,89 @@ def own_range(answer):
     return wrong(yours=shapes, expected=expected, hint=hint)
 
 
-@exercise("05.2")
-def pick(answer):
-    cases = [
-        ([(16, 64), (65, 256)], 48, 0, "low <= width <= high: both ends belong to the range."),
-        ([(16, 64), (65, 256)], 64, 0, "low <= width <= high: both ends belong to the range."),
-        ([(16, 64), (65, 256)], 65, 1, "low <= width <= high: both ends belong to the range."),
-        ([(16, 256), (16, 64)], 32, 1, "several take it: which has the smallest largest width?"),
-        ([(16, 64), (96, 256)], 80, None, "a width between two ranges fits none: look at both ends."),
-        ([(16, 64), (65, 256)], 300, None, "no profile takes this width: return None."),
-    ]
-    for ranges, width, wanted, hint in cases:
-        got = answer(ranges, width)
-        if got is None and wanted is not None and answer(*cases[0][:2]) is None:
-            hint = "the function returns nothing: return the number."
-        if got != wanted or (got is not None and isinstance(got, (bool, tuple))):
-            return wrong(yours=f"{got} for width {width} in {ranges}", expected=f"{wanted}", hint=hint)
-    return right("Whoever picks a profile also hears of inputs that none takes.")
+@exercise("05.2", points=1)
+def ready(answer, plan):
+    runtime = trt.Runtime(compat.shared_log())
+    engine = runtime.deserialize_cuda_engine(plan)
+    context = engine.create_execution_context()
+    for shape, wanted in SHAPES:
+        before = context.active_optimization_profile
+        got = answer(context, shape)
+        cuda.Context.synchronize()
+        if got != wanted or isinstance(got, bool):
+            return wrong(yours=f"{got} for {shape}", expected=f"{wanted}", hint=_why(shape, got, wanted))
+        if wanted is None and context.active_optimization_profile != before:
+            hint = "no profile takes this shape: leave the context as it is."
+            return wrong(yours="another profile", expected=f"profile {before}, as before", hint=hint)
+        if wanted is not None and context.active_optimization_profile != wanted:
+            now = f"profile {context.active_optimization_profile}"
+            return wrong(yours=now, expected=f"profile {wanted} for {shape}", hint="enqueue the switch on the stream.")
+        if wanted is not None and tuple(context.get_tensor_shape("strip")) != shape:
+            now = tuple(context.get_tensor_shape("strip"))
+            return wrong(yours=now, expected=shape, hint="set the input's shape, and after the switch.")
+    return right("Whoever picks a profile also learns of inputs that none takes.")
 
 
-@exercise("05.3")
-def padding_share(answer):
-    cases = [([4, 4, 4], (4,)), ([1, 2, 16], (16,)), ([1, 4, 5, 16], (4, 8, 16)), ([3, 3, 9], (3, 12))]
-    for lengths, edges in cases:
-        got = answer(np.array(lengths), edges)
-        if got is None:
-            return wrong(yours="nothing", expected="a share, 0 to 1", hint="the function returns nothing.")
-        computed = sum(min(e for e in edges if e >= n) for n in lengths)
-        wanted = 1 - sum(lengths) / computed
-        if np.ndim(got) == 0 and abs(got - wanted) < 1e-6:
-            continue
-        asked = f"the share of padding for lengths {lengths} and edges {edges}"
-        if np.ndim(got) == 0 and abs(got - sum(lengths) / computed) < 1e-6:
-            hint = "that is the share of real columns; padding is the rest."
-        elif np.ndim(got) == 0 and abs(got - (1 - sum(lengths) / (len(lengths) * max(edges)))) < 1e-6:
-            hint = "that pads everything to the last edge; each strip goes to the first edge that takes it."
-        elif np.ndim(got) == 0 and abs(got - (computed - sum(lengths))) < 1e-6:
-            hint = "that is the number of padded columns; divide by all that are computed."
-        else:
-            hint = "a strip as long as an edge fits it exactly; the share is of all computed columns."
-        return wrong(yours=got, expected=asked, hint=hint)
-    return right("This is the number that `propose` makes as small as it can.")
+def _why(shape, got, wanted):
+    if got is None:
+        return "min <= shape <= max, both ends belong to the range; and return the profile's number."
+    if wanted is None and shape[0] > 8:
+        return "the batch has limits too: compare every dimension."
+    if wanted is None:
+        return "no profile takes this shape: return None."
+    return "compare the shape with the range of every profile: both ends belong to it."
+
+
+@exercise("05.3", points=2)
+def serve(answer, read):
+    rng = np.random.default_rng(5)
+    lengths = rng.permutation(np.repeat([2, 4, 8], 8))
+    requests, _ = strips.load(lengths)
+    plain = [read(strip) for strip in requests]
+    calls = []
+
+    def counted(images):
+        calls.append(images.shape)
+        return read(images)
+
+    found = answer(list(requests), counted)
+    verdict = _same_answers(found, plain)
+    if verdict:
+        return verdict
+    if not backend.is_gpu():
+        return _judge_gain(len(calls), len(requests), "calls")
+    ours, one_by_one = (_seconds(f, requests) for f in (lambda r: answer(r, read), lambda r: [read(x) for x in r]))
+    return _judge_gain(1000 * ours, 1000 * one_by_one, "ms")
+
+
+def _same_answers(found, plain):
+    """What is wrong with the answers, or None."""
+    expected = "one answer per request, in the order of the requests"
+    if found is None:
+        return wrong(yours="nothing", expected=expected, hint="the function returns nothing.")
+    if len(found) != len(plain) or any(x is None for x in found):
+        given = sum(x is not None for x in found)
+        return wrong(yours=f"{given} answers", expected=expected, hint="each request needs its own row of the batch.")
+    texts = [strips.decode(np.asarray(x).reshape(-1, *np.shape(x)[-2:]))[:1] for x in found]
+    same = sum(a == strips.decode(b) for a, b in zip(texts, plain, strict=True))
+    if same < len(plain):
+        hint = "keep each request's place in the queue, and put its answer there."
+        return wrong(yours=f"{same} of {len(plain)} answers are at their place", expected=expected, hint=hint)
+    return None
+
+
+def _seconds(serving, requests):
+    took = []
+    for _ in range(9):
+        start = time.perf_counter()
+        serving(list(requests))
+        took.append(time.perf_counter() - start)
+    return float(np.median(took[2:]))
+
+
+def _judge_gain(ours, plain, unit):
+    said = f"{ours:.3g} {unit} in place of {plain:.3g}"
+    if ours <= 0.8 * plain:
+        return right(f"{said}: {100 * (1 - ours / plain):.0f} % less.")
+    hint = "strips of one width fit into one call, up to 8 of them."
+    return wrong(yours=said, expected=f"at most {0.8 * plain:.3g} {unit}", hint=hint)

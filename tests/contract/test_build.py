@@ -214,7 +214,8 @@ def test_layers_of_a_dynamic_engine_are_told_too():
 
 
 def test_device_memory_is_a_number():
-    assert compat.device_memory(build(tiny(), cache=False).engine()) >= 0
+    report = build(tiny(), cache=False)
+    assert report.context_memory == compat.device_memory(report.engine()) >= 0
 
 
 # --- precision ---

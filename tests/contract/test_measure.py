@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 from trt_lessons import backend, recordings
 from trt_lessons.engines.build import build
 from trt_lessons.errors import DtypeError, ShapeError
-from trt_lessons.measuring.measure import measure, measure_callable
+from trt_lessons.measuring.measure import graph_costs, measure, measure_callable, measure_shapes
 from trt_lessons.sessions.session import Session
 
 FAST = {"warm_up_ms": 10, "duration_s": 0.05}
@@ -88,6 +88,16 @@ def test_answers_stay_right_after_measuring(session):
 def test_best_shape_when_no_inputs_are_given(session):
     assert measure(session, **FAST).batch == 4
     assert measure(session, shapes={"x": (2, 64)}, **FAST).batch == 2
+
+
+def test_medians_over_shapes(session):
+    found = measure_shapes(session, {n: {"x": (n, 64)} for n in (1, 4)}, **FAST)
+    assert list(found) == [1, 4] and all(0 < ms < 1000 for ms in found.values())
+
+
+def test_what_a_graph_costs(session):
+    found = graph_costs(session, {"x": (2, 64)}, **FAST)
+    assert list(found) == ["capture", "plain", "graph"] and all(0 < ms < 10_000 for ms in found.values())
 
 
 def test_two_sessions_at_once(report):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import trt_lessons as tl
-from trt_lessons.advice.buckets import assign, batches, curve, padded, propose, rate
+from trt_lessons.advice.buckets import assign, batches, curve, in_order, padded, propose, rate
 from trt_lessons.errors import LessonError
 from trt_lessons.models import strips
 
@@ -132,6 +132,11 @@ def test_table_and_export() -> None:
     assert found.table().splitlines() == ["  lengths  strips", "      1-1       1", "      2-4       2"]
 
 
+def test_ranges_as_bars_of_a_figure() -> None:
+    found = propose([1, 4, 4, 16], 2, largest=16)
+    assert found.bars("two", 16) == {"two: 0": (16, 64, 64), "two: 1": (80, 256, 256)}
+
+
 def test_padded_batches_hold_every_sample_once() -> None:
     lengths = strips.mixed_lengths(50, seed=3)
     images, texts = strips.load(lengths)
@@ -156,3 +161,9 @@ def test_rate_counts_samples_and_drops_the_first_round() -> None:
     waits = iter([0.5, 0.02, 0.02, 0.02])
     found = rate([(lambda array: time.sleep(next(waits)), np.zeros((10, 1)))])
     assert 200 < found <= 500
+
+
+def test_rows_come_back_in_the_order_of_the_samples() -> None:
+    samples = [np.full((1, n), n, np.float32) for n in (3, 1, 2, 3, 1)]
+    work = [(lambda x: {"sum": x.sum(axis=1)}, x, chosen) for _, x, chosen in padded(samples, (1, 3), 2)]
+    assert in_order(work, "sum") == [9, 1, 4, 9, 1]

@@ -285,6 +285,9 @@ def test_newest_machine_or_the_one_asked_for(on, monkeypatch, tmp_path):
     for asked in ("nvidia-h200_trt8.6.0", "NVIDIA H200", "nvidia-h200"):
         monkeypatch.setenv("TRT_LESSONS_RECORDED_GPU", asked)
         assert recordings.recall("m").provenance.gpu == "NVIDIA H200"
+        recordings._current["lesson"] = "02_2_split_off"
+        assert recordings.recall("m").provenance.gpu == "NVIDIA H200", "of that machine, by another lesson's name"
+        recordings._current["lesson"] = "02_test"
     monkeypatch.setenv("TRT_LESSONS_RECORDED_GPU", "NVIDIA B200")
     with pytest.raises(RecordingError, match=r"nvidia-h200_trt8\.6\.0, nvidia-l4_trt11\.4\.0"):
         recordings.recall("m")

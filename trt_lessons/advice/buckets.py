@@ -66,6 +66,10 @@ class Proposal:
         least = [tuple(shape(1, low)) for low, _ in self.ranges]
         return [{name: (low, high, high)} for low, high in zip(least, most, strict=True)]
 
+    def bars(self, name: str, unit: int = 1) -> dict[str, tuple[int, int, int]]:
+        """{"name: 0": (min, opt, max), ...} of the ranges, in sizes of `unit`, for `plots.latency_over_shape`."""
+        return {f"{name}: {i}": (unit * low, unit * high, unit * high) for i, (low, high) in enumerate(self.ranges)}
+
     def bucket_of(self, length: int) -> int:
         """Index of the range that takes a length; LessonError when it is longer than every range."""
         return int(assign([length], self.edges)[0])
@@ -165,18 +169,29 @@ def padded(
     return found
 
 
-def rate(calls: Sequence[tuple[Callable[[np.ndarray], Any], np.ndarray]], rounds: int = 3) -> float:
-    """Samples per second of the calls [(function, its batch)], copies included, by the host's clock.
+def in_order(work: Sequence[tuple[Callable[[np.ndarray], Any], np.ndarray, Sequence[int]]], output: str) -> list:
+    """Run all of `work`, [(function, its batch, indices of its samples)]; the rows of `output`, in the samples' order.
+
+    The functions answer with {output: array}, as `Session.infer` does.
+    """
+    rows = {}
+    for call, array, chosen in work:
+        rows |= dict(zip(map(int, chosen), call(array)[output], strict=True))
+    return [rows[index] for index in sorted(rows)]
+
+
+def rate(work: Sequence[tuple], rounds: int = 3) -> float:
+    """Samples per second of `work`, [(function, its batch, ...)], copies included, by the host's clock.
 
     The median of `rounds` rounds; one more comes before them and is not counted.
     """
     seconds = []
     for _ in range(rounds + 1):
         start = time.perf_counter()
-        for call, array in calls:
+        for call, array, *_ in work:
             call(array)
         seconds.append(time.perf_counter() - start)
-    return sum(len(array) for _, array in calls) / float(np.median(seconds[1:]))
+    return sum(len(array) for _, array, *_ in work) / float(np.median(seconds[1:]))
 
 
 def _sample(lengths: Iterable[int], largest: int | None, smallest: int, most: int) -> tuple[list[int], np.ndarray]:

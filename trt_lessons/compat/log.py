@@ -62,7 +62,7 @@ def _log_class(base: Any) -> type:
             mark = len(self.records)
             try:
                 answer = call(*args)
-                plain = answer is None or isinstance(answer, (bool, int, str, tuple))
+                plain = answer is None or isinstance(answer, (bool, int, float, str, tuple))
                 print(f"{what}: {answer if plain else type(answer).__name__}")
             except Exception as problem:
                 answer = None

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..compat import device_memory
 from ..errors import CacheError
 from ..files import sha256, write_atomically
 from . import layers
@@ -58,6 +59,11 @@ class BuildReport:
     def engine(self) -> Any:
         """Deserialize the plan: an `ICudaEngine`."""
         return load(self.plan, name=self.name)
+
+    @property
+    def context_memory(self) -> int:
+        """Bytes of device memory that one execution context needs for activations: of its largest profile."""
+        return device_memory(self.engine())
 
     def layers(self) -> Any:
         """What is in the engine: `layers.table`, each engine layer with the network layers it holds."""

@@ -10,7 +10,8 @@ In a class measurements take turns: see `turns`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,17 @@ from ..records.provenance import Provenance
 from .timing import Lane, Plan, Samples, Work, run_host, run_lanes
 from .turns import turn
 
-__all__ = ["Measurement", "measure", "measure_callable", "median", "percentile", "thin", "variation"]
+__all__ = [
+    "Measurement",
+    "graph_costs",
+    "measure",
+    "measure_callable",
+    "measure_shapes",
+    "median",
+    "percentile",
+    "thin",
+    "variation",
+]
 
 GPU_TIMES = {"warm_up_ms": 200.0, "duration_s": 3.0}
 CPU_TIMES = {"warm_up_ms": 20.0, "duration_s": 0.3}
@@ -129,6 +140,26 @@ def measure_callable(
             lane = Lane(Work(lambda _stream: fn()), (stream, stream, stream), _event_maker(spin), plan)
             found = run_lanes([lane], plan)
     return _finish(found, batch, _about(None, options, plan), name)
+
+
+def measure_shapes(session: Any, shapes: Mapping[Any, dict[str, tuple[int, ...]]], **options: Any) -> dict[Any, float]:
+    """{key: median compute time in ms} over {key: {input: shape}}. Options: `measure`'s. Introduced in lesson 05_2."""
+    return {key: measure(session, shapes=sizes, **options).median() for key, sizes in shapes.items()}
+
+
+def graph_costs(session: Any, shapes: dict[str, tuple[int, ...]], **options: Any) -> dict[str, float]:
+    """What a CUDA graph of these input shapes costs and gives: {"capture": ms once on the host, with its buffers,
+    "plain": ms per query, "graph": ms per query}. Options: `measure`'s. Introduced in lesson 05_2."""
+    start = time.perf_counter()
+    slot = session.slot(shapes=shapes)
+    try:
+        slot.capture(session.cuda_stream)
+        found = {"capture": 1000 * (time.perf_counter() - start)}
+    finally:
+        slot.free()
+    for kind in ("plain", "graph"):
+        found[kind] = 1000 / measure(session, shapes=shapes, graph=kind == "graph", **options).throughput
+    return found
 
 
 def _plan(warm_up_ms: float | None, duration_s: float | None, depth: int, min_iterations: int, spin: bool) -> Plan:

@@ -75,6 +75,11 @@ def mixed_lengths(n: int, seed: int = 0) -> np.ndarray:
     return np.clip(np.rint(rng.lognormal(mean=1.4, sigma=0.6, size=n)), 1, MAX_LENGTH).astype(np.int64)
 
 
+def shape(n: int, length: int) -> tuple[int, int, int, int]:
+    """The input's shape for `n` strips of `length` digits: [n, 1, 16, 16 * length]."""
+    return n, 1, HEIGHT, WIDTH_PER_DIGIT * length
+
+
 def ranges(low: int, opt: int, high: int, batch: int = 128) -> dict[str, list[tuple[int, int, int, int]]]:
     """A profile for `tl.build`: 1 to `batch` strips, `low` to `high` pixels wide, best at `batch` strips of `opt`."""
     return {"strip": [(1, 1, HEIGHT, low), (batch, 1, HEIGHT, opt), (batch, 1, HEIGHT, high)]}

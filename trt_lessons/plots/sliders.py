@@ -93,7 +93,7 @@ def depth() -> Slider:
 
 def profile() -> Slider:
     """Compute time, ms, over the width of 128 strips: one profile with its opt at 64 or 256, or three (recorded)."""
-    lesson = "05_dynamic_shapes"
+    lesson = "05_2_profiles_that_pay"
     moved, widths = recall("opt moved", lesson), recall("latency over width", lesson)
     series = {f"16 to 256, {name}": curve for name, curve in moved.value.items()}
     series |= {name: widths[name] for name in ("narrow", "three profiles")}

@@ -155,9 +155,8 @@ def _holding(name: str, wanted: str, places: list[Path]) -> LessonRecording | No
     mine = next((one for one in own if one and name in one.entries), None)
     if mine:
         return mine
-    lessons = {path.stem for path in files(places=places)}
-    others = (_newest(lesson, places) for lesson in sorted(lessons))
-    return max((one for one in others if one and name in one.entries), key=lambda one: one.utc, default=None)
+    others = [one for path in files(places=places) if name in (one := load(path)).entries]
+    return max(_of_the_machine(others), key=lambda one: one.utc, default=None)
 
 
 def recall(name: str, lesson: str | None = None) -> Recorded:
@@ -293,19 +292,27 @@ def machines(places: list[Path] | None = None) -> list[str]:
 
 def _newest(lesson: str, places: list[Path] | None = None) -> LessonRecording | None:
     """The lesson's recording: of the machine in TRT_LESSONS_RECORDED_GPU, else the newest."""
-    wanted = os.environ.get("TRT_LESSONS_RECORDED_GPU")
     found = [load(path) for path in files(lesson, places)]
-    if wanted:
-        key = origin.folder_name(wanted, "").removesuffix("_trt")
-        chosen = [one for one in found if one.machine == wanted or one.machine.startswith(key)]
-        if not chosen:
-            raise RecordingError(
-                f"TRT_LESSONS_RECORDED_GPU is '{wanted}', and no such machine recorded '{lesson}'.",
-                why="recorded machines: " + (", ".join(one.machine for one in found) or "none"),
-                cure="Name one of these, or unset TRT_LESSONS_RECORDED_GPU.",
-            )
-        found = chosen
-    return max((one for one in found if one.entries), key=lambda one: one.utc, default=None)
+    chosen = _of_the_machine(found)
+    if found and not chosen:
+        raise RecordingError(
+            f"TRT_LESSONS_RECORDED_GPU is '{_wanted_machine()}', and no such machine recorded '{lesson}'.",
+            why="recorded machines: " + ", ".join(one.machine for one in found),
+            cure="Name one of these, or unset TRT_LESSONS_RECORDED_GPU.",
+        )
+    return max((one for one in chosen if one.entries), key=lambda one: one.utc, default=None)
+
+
+def _wanted_machine() -> str:
+    return os.environ.get("TRT_LESSONS_RECORDED_GPU", "")
+
+
+def _of_the_machine(found: list[LessonRecording]) -> list[LessonRecording]:
+    """Those of the machine in TRT_LESSONS_RECORDED_GPU; all where none is wanted."""
+    if not (wanted := _wanted_machine()):
+        return found
+    key = origin.folder_name(wanted, "").removesuffix("_trt")
+    return [one for one in found if one.machine == wanted or one.machine.startswith(key)]
 
 
 def _path_to_write(lesson: str) -> Path:

@@ -6,6 +6,23 @@ mine.set_shape({name!r}, ({low}), ({best}), ({high}))
 """
 LOW, BEST, HIGH = "1, 1, 16, 16", "16, 1, 16, 64", "16, 1, 16, 160"
 
+READY = """
+def ready(context, shape):
+    for number in range(context.engine.num_optimization_profiles):
+        low, _, high = context.engine.get_tensor_profile_shape("strip", number)
+        if {test}:
+            context.set_optimization_profile_async(number, stream.handle)
+            {after}
+            return number
+"""
+ALL = "all(a <= n <= b for a, n, b in zip(low, shape, high))"
+SHAPE_FIRST = """
+def ready(context, shape):
+    for number in range(context.engine.num_optimization_profiles):
+        if context.set_input_shape("strip", shape):
+            return number
+"""
+
 ANSWERS = {
     "05.1": {
         "alternative": """
@@ -22,44 +39,64 @@ mine.set_shape(source.name, *[(n, 1, 16, 16 * digits) for n, digits in ((1, 1), 
     },
     "05.2": {
         "alternative": """
-def pick(ranges, width):
-    best = None
-    for number, (low, high) in enumerate(ranges):
-        if low <= width <= high and (best is None or high < ranges[best][1]):
-            best = number
-    return best
+def ready(context, shape):
+    engine = context.engine
+    def fits(number):
+        low, _, high = map(np.array, map(tuple, engine.get_tensor_profile_shape("strip", number)))
+        return bool(np.all(low <= shape) and np.all(shape <= high))
+    number = next((n for n in range(engine.num_optimization_profiles) if fits(n)), None)
+    if number is not None:
+        if number != context.active_optimization_profile:
+            context.set_optimization_profile_async(number, stream.handle)
+            stream.synchronize()
+        context.set_input_shape("strip", shape)
+    return number
 """,
         "wrong": [
-            ("def pick(ranges, width):\n    return [l <= width < h for l, h in ranges].index(True)", "ValueError"),
             (
-                "def pick(ranges, width):\n"
-                "    return next((i for i, (low, high) in enumerate(ranges) if low <= width <= high), None)",
-                "smallest largest width",
+                READY.format(test="shape[3] <= high[3]", after='context.set_input_shape("strip", shape)'),
+                "has limits too",
             ),
-            ("def pick(ranges, width):\n    return 0 if width <= 64 else 1", "several take it"),
-            ("def pick(ranges, width):\n    pass", "returns nothing"),
+            (READY.format(test=ALL, after="pass"), "after the switch"),
+            (SHAPE_FIRST, "the range of every profile"),
+            ("def ready(context, shape):\n    pass", "return the profile's number"),
+            (
+                "def ready(context, shape):\n    return None if shape[0] > 8 or shape[3] > 256 else int(shape[3] > 64)",
+                "set the input's shape",
+            ),
         ],
     },
     "05.3": {
         "alternative": """
-def padding_share(lengths, edges):
-    columns = [min(e for e in edges if e >= n) for n in lengths]
-    return (sum(columns) - sum(lengths)) / sum(columns)
+def serve(requests, read):
+    order = sorted(range(len(requests)), key=lambda i: requests[i].shape[3])
+    widest, answers = requests[order[-1]].shape[3], [None] * len(requests)
+    for start in range(0, len(order), 8):
+        chosen = order[start : start + 8]
+        logits = read(np.concatenate([strips.pad(requests[i], widest) for i in chosen]))
+        for place, row in zip(chosen, logits):
+            answers[place] = row[None]
+    return answers
 """,
         "wrong": [
+            ("def serve(requests, read):\n    return [read(strip) for strip in requests]", "fit into one call"),
             (
-                "def padding_share(lengths, edges):\n    return 1 - sum(lengths) / (len(lengths) * max(edges))",
-                "first edge that takes it",
+                "def serve(requests, read):\n"
+                "    answers = []\n"
+                "    for width in (32, 64, 128):\n"
+                "        same = [r for r in requests if r.shape[3] == width]\n"
+                "        answers += list(read(np.concatenate(same))[:, None])\n"
+                "    return answers",
+                "place in the queue",
             ),
             (
-                "def padding_share(lengths, edges):\n"
-                "    return sum(lengths) / sum(min(e for e in edges if e >= n) for n in lengths)",
-                "the rest",
+                "def serve(requests, read):\n    return read(np.concatenate([strips.pad(r, 128) for r in requests]))",
+                "ValueError",
             ),
             (
-                "def padding_share(lengths, edges):\n"
-                "    return sum(min(e for e in edges if e >= n) for n in lengths) - sum(lengths)",
-                "divide by all",
+                "def serve(requests, read):\n"
+                "    return [read(np.concatenate([r for r in requests if r.shape[3] == w])) for w in (32, 64, 128)]",
+                "its own row",
             ),
         ],
     },
