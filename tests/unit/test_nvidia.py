@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib.util
 import json
 import os
 import platform
@@ -345,6 +346,34 @@ def test_wheels_that_are_damaged_or_of_another_version(monkeypatch, tmp_path: Pa
     there = nvidia.available()
     nvidia._imports.cache_clear()
     assert bool(there) is ok and says in there.why and (ok or "force-reinstall" in there.cure)
+
+
+def test_the_summary_says_layers_and_size_for_each_card() -> None:
+    made = nvidia.Build("SM86", True, seconds=0.25, plan_bytes=5_380_508, table=layers.Table([]))
+    other = nvidia.Build("SM89", False, seconds=0.5)
+    found = {
+        "mine": nvidia.Answer("mine", True, builds={"SM86": made, "SM89": other}),
+        "half": nvidia.Answer("half", True, builds={"SM86": made}),
+        "no": nvidia.Answer("no", False),
+    }
+    assert [line.split() for line in nvidia.summary(found).splitlines()] == [
+        ["model", "layers", "SM86", "SM89", "seconds"],
+        ["mine", "0", "0", "/", "5.4", "refused", "0.8", "s"],
+        ["half", "0", "0", "/", "5.4", "-", "0.2", "s"],
+        ["no", "0", "not", "parsed"],
+    ]
+
+
+@needs_it
+def test_lesson_08_names_the_outputs_that_are_free() -> None:
+    """Where the compiler is missing, the check of exercise 08.1 goes by this list."""
+    path = Path(__file__).resolve().parents[2] / "notebooks" / "checks" / "08_ask_nvidias_compiler.py"
+    spec = importlib.util.spec_from_file_location("checks_of_lesson_08", path)
+    checks = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(checks)
+    names = [n.output[0] for n in onnx.load(models.digits.onnx_path()).graph.node if n.name.startswith("block5")]
+    counts = {name: checks.layers_with(name) for name in names}
+    assert tuple(sorted(checks.FREE)) == tuple(sorted(n for n, (before, after) in counts.items() if after == before))
 
 
 def test_answers_survive_json() -> None:

@@ -168,13 +168,23 @@ def _tensor(name: str, dims: str, dtype: str, layout: str) -> dict[str, Any]:
 
 
 def summary(answers: Mapping[str, Answer]) -> str:
-    """Several answers as a text table: layers, size, seconds (of the last card built), and the cards built for."""
-    lines = [("model", "network layers", "engine layers", "plan", "build", "built for")]
+    """Several answers as a text table: network layers, for each card "engine layers / MB of the plan", seconds.
+
+    "refused" or how the process ended stands where no plan came out, "-" where that card was not asked. Seconds: of all
+    builds of the model together.
+    """
+    cards = list(dict.fromkeys(card for answer in answers.values() for card in answer.builds))
+    lines = [["model", "layers", *cards, "seconds"]]
     for name, answer in answers.items():
-        good = [build for build in answer.builds.values() if build.built]
-        last = good[-1] if good else None
-        facts = (len(last.table), f"{last.plan_bytes / 1e6:.1f} MB", f"{last.seconds:.1f} s") if last else ("-",) * 3
-        cards = " ".join(build.card for build in good) or answer.verdict
-        lines.append((name, str(len(answer.network)), *map(str, facts), cards))
-    widths = [max(len(line[i]) for line in lines) for i in range(5)]
-    return "\n".join("  ".join([*(c.ljust(w) for c, w in zip(x, widths, strict=False)), x[5]]) for x in lines)
+        took = sum(build.seconds for build in answer.builds.values())
+        cells = [_cell(answer.builds.get(card)) for card in cards] if answer.builds else [answer.verdict]
+        lines.append([name, str(len(answer.network)), *cells, f"{took:.1f} s" if answer.builds else ""])
+    widths = [max(len(line[i]) for line in lines if i < len(line)) for i in range(len(lines[0]))]
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(x, widths, strict=False)).rstrip() for x in lines)
+
+
+def _cell(build: Build | None) -> str:
+    """One card in the summary."""
+    if build is None:
+        return "-"
+    return f"{len(build.table)} / {build.plan_bytes / 1e6:.1f}" if build.built and build.plan_bytes else build.verdict
