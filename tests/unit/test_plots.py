@@ -407,3 +407,19 @@ def test_the_scoreboards_title_is_the_finding(rows, mark, title):
 @pytest.mark.parametrize("name", FIGURES)
 def test_an_alternative_text_is_one_sentence(name):
     assert len(plots.alt(FIGURES[name]())) <= 300
+
+
+def test_what_stands_beside_a_bar_is_written_and_told():
+    fig = plots.bars({"FP32": 2.0, "INT8": 0.5}, beside={"INT8": "error 1.8 %"}, note=NOTE)
+    written = [text.get_text() for text in fig.axes[0].texts]
+    assert any(text.endswith("ms, error 1.8 %") for text in written) and "error 1.8 %" in plots.alt(fig)
+    assert not any("error" in text for text in written if "0.5" not in text)
+
+
+def test_one_distribution_says_how_far_its_slow_queries_are():
+    tight = plots.latency_distribution({"FP16": sample()}).title
+    assert tight.startswith("99 of 100 queries take at most") or "1 query in 100 takes" in tight
+    slow = sample()
+    slow.series["compute"] = np.r_[slow.samples("compute"), [50.0] * len(slow.samples("compute"))]
+    slow._stored.clear()
+    assert "1 query in 100 takes" in plots.latency_distribution({"FP16": slow}).title

@@ -20,12 +20,14 @@ def bars(
     unit: str = "ms",
     log: bool = False,
     mark: str | Sequence[str] | None = None,
+    beside: Mapping[str, str] | None = None,
     title: str | None = None,
     note: Any = None,
 ) -> style.LessonFigure:
     """How large is each? Rows (label, number or Measurement); log: a logarithmic scale for wide ranges.
 
-    mark: the label (or labels) that the figure is about, in another colour.
+    mark: the label (or labels) that the figure is about, in another colour. beside: label -> what else is written
+    at its bar's end, after the value.
     """
     pairs = _pairs(rows)
     fig, axis = style.new(height=1.5 + 0.36 * len(pairs))
@@ -34,10 +36,12 @@ def bars(
         low = min(v for _, v in pairs if v > 0)
         axis.set_xlim(low / 2, max(v for _, v in pairs) * 6)
         style.plain_ticks(axis.xaxis)
-    texts = [f"{style.number(v)} {unit}" for _, v in pairs]
-    style.bar_row(axis, [k for k, _ in pairs], [v for _, v in pairs], texts, mark=mark)
+    more = {k: f", {text}" for k, text in (beside or {}).items()}
+    texts = [f"{style.number(v)} {unit}{more.get(k, '')}" for k, v in pairs]
+    room = max(0.32, 0.022 * max(map(len, texts)))
+    style.bar_row(axis, [k for k, _ in pairs], [v for _, v in pairs], texts, mark=mark, room=room)
     axis.set_xlabel(unit + (" (logarithmic)" if log else ""))
-    words = "; ".join(f"{k}: {style.number(v)} {unit}" for k, v in pairs)
+    words = "; ".join(f"{k}: {text}" for (k, _), text in zip(pairs, texts, strict=True))
     least = min(pairs, key=lambda p: p[1])
     return style.finish(
         fig, title or f"{least[0]} is the smallest: {style.number(least[1])} {unit}", note or rows, words
