@@ -1,7 +1,5 @@
 """Checks of lesson 00, start here."""
 
-from types import SimpleNamespace
-
 import numpy as np
 
 import trt_lessons as tl
@@ -40,17 +38,23 @@ def digit(answer, picture):
 
 
 @exercise("00.3")
-def is_ours(answer):
-    cases = {"measured": True, "recorded": False, "interpreter": False}
-    for source, wanted in cases.items():
-        got = answer(SimpleNamespace(source=source, note=f"{source} on some machine"))
-        if got is None:
-            return wrong(yours="the function returns nothing", expected="True or False", hint="return the comparison.")
-        if bool(got) != wanted:
-            hints = {
-                "measured": "a measurement taken just now on this GPU is ours.",
-                "recorded": "a recording comes from another run, perhaps from another card.",
-                "interpreter": "times of the interpreter are a CPU's, not TensorRT's.",
-            }
-            return wrong(yours=f"{got} for the source {source!r}", expected=str(wanted), hint=hints[source])
-    return right("Every figure says it in its corner.")
+def many(answer, session):
+    expected = "a measurement of more pictures per query, taken here"
+    if not hasattr(answer, "throughput"):
+        return wrong(yours=answer, expected=expected, hint="put what tl.measure returns into many.")
+    if answer.source == "recorded":
+        hint = "this is a recording of another machine: leave the name away, and it is measured here."
+        return wrong(yours=answer.note, expected=expected, hint=hint)
+    if not tl.backend.is_gpu():
+        queries = -(-450 // answer.batch)
+        if queries > 90:
+            return _too_few(f"{answer.batch} pictures per query, {queries} queries for 450", "90 queries or fewer")
+        return right(f"{queries} queries for 450 pictures. On a GPU the check compares pictures per second.")
+    single = tl.measure(session, digits.data().test_images[:1].copy(), duration_s=1)
+    times = answer.throughput / single.throughput
+    told = f"{answer.throughput:,.0f} pictures per second, {times:.1f} times as many as one by one"
+    return right(f"{told}.") if times >= 5 else _too_few(told, "5 times as many or more")
+
+
+def _too_few(yours, expected):
+    return wrong(yours=yours, expected=expected, hint="give the session more pictures at once.")

@@ -21,11 +21,11 @@ ANSWERS = {
         ],
     },
     "00.3": {
-        "alternative": "def is_ours(measurement):\n    return measurement.source not in ('recorded', 'interpreter')",
+        "alternative": "many = tl.measure(session, pictures[:256], transfers=False, duration_s=0.5)",
         "wrong": [
-            ("def is_ours(measurement):\n    return True", "another run"),
-            ("def is_ours(measurement):\n    return measurement.source != 'recorded'", "a CPU's"),
-            ("def is_ours(measurement):\n    return False", "just now on this GPU"),
+            ("many = tl.measure(session, pictures[:1], duration_s=0.5)", "more pictures at once"),
+            ("many = timing.throughput", "what tl.measure returns"),
+            ("many = tl.recordings.recall('tour').value", "leave the name away"),
         ],
     },
 }
