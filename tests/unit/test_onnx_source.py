@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from trt_lessons.engines import source
 from trt_lessons.engines.source import Source, graph_kinds
 from trt_lessons.errors import LessonError, ModelFileError
+from trt_lessons.models import digits
 
 
 def model(*nodes, weights=()):
@@ -68,3 +71,14 @@ def test_kinds_of_a_graph():
     assert graph_kinds(eight) == {"fp8"}
     half = model(*nodes, weights=[("s", np.float16(0.1)), ("z", np.int8(0))])
     assert graph_kinds(half) == {"int8", "fp16"}
+
+
+def test_a_large_model_is_checked_without_its_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr(source, "LARGE", 0)
+    path = digits.onnx_path()
+    assert source.Source(path, None).name == path.stem
+    broken = onnx.load(path)
+    broken.graph.node[0].attribute[0].name = "nonsense"
+    onnx.save(broken, tmp_path / "broken.onnx")
+    with pytest.raises(ModelFileError, match="breaks ONNX's rules"):
+        source.Source(tmp_path / "broken.onnx", None)

@@ -155,7 +155,7 @@ def _parse(source: Source) -> list[str]:
     builder = backend.trt.Builder(log)
     network = compat.create_network(builder)
     parser = backend.trt.OnnxParser(network, log)
-    if parser.parse_from_file(str(source.path)) if source.path else parser.parse(source.data):
+    if parser.parse_from_file(str(source.path)) if source.external else parser.parse(source.data):
         return []
     found = [compat.parser_error(parser.get_error(i)) for i in range(parser.num_errors)]
     return [_in_words(error) for error in found] or ["refused without a word"]

@@ -15,6 +15,8 @@ from .. import compat
 from ..errors import ModelFileError
 from ..files import sha256
 
+LARGE = 64 << 20  # bytes of a file from which on the checker gets a lighter model
+
 
 class Source:
     """A model as given: its bytes, its ONNX form, its file, or the function that defines it."""
@@ -97,7 +99,7 @@ def _parse_onnx(data: bytes, called: str) -> Any:
         raise refuse("its graph has no outputs")
     try:
         if not any(t.data_location == t.EXTERNAL for t in model.graph.initializer):  # else: needs the folder
-            onnx.checker.check_model(model)
+            onnx.checker.check_model(_lighter(model) if len(data) > LARGE else model)
     except onnx.checker.ValidationError as error:
         # an op that ONNX does not know may be a plugin's, and an output's shape may be left out: the parser decides
         if not re.search(r"No Op registered|No opset import|Unrecognized|Field 'shape' of", str(error)):
@@ -108,6 +110,21 @@ def _parse_onnx(data: bytes, called: str) -> Any:
     if wrong:
         raise refuse(wrong)
     return model
+
+
+def _lighter(model: Any) -> Any:
+    """The model with its large weights as inputs: the checker would copy them all, and reads only their types."""
+    import onnx
+
+    large = {t.name: t for t in model.graph.initializer if len(t.raw_data) > 1024}
+    light = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, functions=model.functions)
+    graph, kept = model.graph, [t for t in model.graph.initializer if t.name not in large]
+    told = [onnx.helper.make_tensor_value_info(t.name, t.data_type, t.dims) for t in large.values()]
+    inputs = [value for value in graph.input if value.name not in large] + told
+    light.graph.MergeFrom(
+        onnx.GraphProto(name=graph.name, node=graph.node, input=inputs, output=graph.output, initializer=kept)
+    )
+    return light
 
 
 def _broken_link(graph: Any) -> str:
