@@ -126,3 +126,10 @@ def test_hints_are_folded(path: Path) -> None:
     text = "\n".join(c["text"] for c in load(path)["cells"] if c["cell_type"] == "markdown")
     tasks = sum(bool(nbgrader(c).get("solution")) for c in load(path)["cells"])
     assert text.count("<details>") >= tasks and text.count("<details>") == text.count("</details>")
+
+
+def test_lesson_00_leads_there(path: Path) -> None:
+    map_of_lessons = (ROOT / "notebooks" / "00_start_here.ipynb").read_text("utf-8")
+    assert path.stem == "00_start_here" or f"]({path.name}) |" in map_of_lessons, (
+        "a row in lesson 00's table, with a link"
+    )
