@@ -10,7 +10,7 @@ import pytest
 
 from trt_lessons import compat
 
-from .networks import ON_GPU, build, close, engine_of, log, network, numbers, run, trt, trt_type
+from .networks import build, close, engine_of, network, numbers, run, trt, trt_type
 
 KEPT: list[np.ndarray] = []  # constants must outlive their networks
 X = numbers(4, 3)
@@ -81,11 +81,6 @@ def test_a_loop_while_something_holds() -> None:
         return limit
 
     x = np.full(4, 3, np.float32)
-    if not ON_GPU:  # refused, in words that name whose gap it is
-        net = network()
-        net.mark_output(summed(net, net.add_input("x", trt.float32, x.shape), below(net)))
-        assert build(net) is None and "the interpreter computes no WHILE loop" in str(log().records[-1])
-        return
     close(answer(lambda net, x: summed(net, x, below(net)), x=x), x * 5, 1e-5)  # 12, 24, 36, 48, 60
 
 
@@ -267,3 +262,40 @@ def test_layers_at_the_edges_know_what_they_belong_to() -> None:
     turn, entry = loop.add_recurrence(x), conditional.add_input(x)
     assert turn.type == trt.LayerType.RECURRENCE and tuple(turn.get_output(0).shape) == X.shape
     assert entry.type == trt.LayerType.CONDITIONAL_INPUT and entry.num_inputs == 1
+
+
+BOXES = np.array([[[0, 0, 4, 4], [0, 0, 4, 5], [10, 10, 14, 14], [0, 1, 4, 5], [20, 20, 21, 21]]], np.float32)
+SCORES = np.array([[[0.9, 0.1], [0.8, 0.7], [0.7, 0.2], [0.6, 0.6], [0.05, 0.9]]], np.float32)
+
+
+def kept_boxes(most: int, overlap: float, least: float) -> int:
+    """How many boxes stay, over all classes: the best first, without those that overlap a better one too much."""
+
+    def over(a: np.ndarray, b: np.ndarray) -> float:
+        low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
+        both = np.prod(np.maximum(high - low, 0))
+        return both / (np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - both)
+
+    count = 0
+    for scores in SCORES[0].T:
+        kept: list[int] = []
+        for i in np.argsort(-scores):
+            if scores[i] > least and len(kept) < most and all(over(BOXES[0][i], BOXES[0][k]) <= overlap for k in kept):
+                kept.append(int(i))
+        count += len(kept)
+    return count
+
+
+@since("INetworkDefinition.add_nms")
+@pytest.mark.parametrize("most", [1, 2, 5])
+@pytest.mark.parametrize("overlap", [0.3, 0.9])
+def test_nms_keeps_the_best_boxes(most: int, overlap: float) -> None:
+    """The second output says how many boxes are kept: INT32, no dimensions."""
+
+    def define(net: Any, boxes: Any, scores: Any) -> Any:
+        layer = net.add_nms(boxes, scores, constant(net, most, np.int32))
+        layer.set_input(3, constant(net, overlap))
+        layer.set_input(4, constant(net, 0.15))
+        return layer.get_output(1)
+
+    assert answer(define, boxes=BOXES, scores=SCORES) == kept_boxes(most, overlap, 0.15)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from graphlib import TopologicalSorter
 
 import numpy as np
 from onnx import GraphProto, NodeProto, TensorProto, helper
 
 from .. import enums as E
 from ..layers import ILayer
-from ..reading.rewriting import captured
+from ..reading.rewriting import captured, renamed
 from ..reading.rules import graphs_of
 from ..types import TO_ONNX
 from .lowering import Emit, Lowering
@@ -18,13 +17,17 @@ from .shapes import NetworkError
 
 INT64, BOOL = TensorProto.INT64, TensorProto.BOOL
 _BACKWARDS = {"start": -1, "end": -(2**62), "axis": 0, "step": -1}
-_LAST = E.LoopOutput.LAST_VALUE
+_LAST, _WHILE = E.LoopOutput.LAST_VALUE, E.TripLimit.WHILE
 
 
 def _limit(layer: ILayer, e: Emit) -> None:
-    if layer.kind == E.TripLimit.WHILE:
-        raise NetworkError("the interpreter computes no WHILE loop, only COUNT; TensorRT has both")
-    e.node("Cast", e.inputs[0], outputs=[f"{layer.loop.name}/count"], to=INT64)
+    kind, name = BOOL if layer.kind == _WHILE else INT64, _limit_name(layer)
+    e.node("Reshape", e.inputs[0], e.ints([], "scalar"), outputs=[f"{name}/scalar"])
+    e.node("Cast", f"{name}/scalar", outputs=[name], to=kind)
+
+
+def _limit_name(layer: ILayer) -> str:
+    return f"{layer.loop.name}/{layer.kind.name}"
 
 
 def _recurrence(layer: ILayer, e: Emit) -> None:
@@ -40,10 +43,11 @@ def _output(layer: ILayer, e: Emit) -> None:
     if layer.kind == _LAST:
         e.node("Identity", e.inputs[0])
         return
-    limits = e.lowering.layers_of(E.LayerType.TRIP_LIMIT)
-    counts = [limit.get_input(0) for limit in limits if limit.loop is layer.loop]
-    if not counts:
-        raise NetworkError(f"{layer.loop.name}: the loop has no trip limit")
+    own = [limit for limit in e.lowering.layers_of(E.LayerType.TRIP_LIMIT) if limit.loop is layer.loop]
+    counts = [limit.get_input(0) for limit in own if limit.kind == E.TripLimit.COUNT]
+    if not counts or len(own) > 1:
+        told = "the interpreter concatenates the turns of loops with a COUNT limit only; TensorRT has WHILE as well"
+        raise NetworkError(told)
     turns = e.step("Reshape", e.step("Cast", counts[0], to=INT64), e.ints([1], "one"))
     for name, number in _BACKWARDS.items():
         e.ints([number], name)
@@ -81,8 +85,18 @@ def folded(lowering: Lowering) -> list[NodeProto]:
 
 def _sorted(nodes: list[NodeProto]) -> list[NodeProto]:
     maker = {name: i for i, node in enumerate(nodes) for name in node.output}
-    before = {i: {maker[name] for name in needs(node) if name in maker} - {i} for i, node in enumerate(nodes)}
-    return [nodes[i] for i in TopologicalSorter(before).static_order()]
+    order: dict[int, None] = {}
+
+    def visit(index: int) -> None:
+        for name in needs(nodes[index]):
+            if name in maker and maker[name] not in order and maker[name] != index:
+                visit(maker[name])
+        order[index] = None
+
+    for i in range(len(nodes)):
+        if i not in order:
+            visit(i)
+    return [nodes[i] for i in order]
 
 
 class _Loop:
@@ -100,9 +114,14 @@ class _Loop:
                 started |= set(node.output)
                 self.body.append(node)
 
+    def _limit(self, kind: E.TripLimit) -> str:
+        found = [part for part in self.limits if part.layer.kind == kind]
+        return _limit_name(found[0].layer) if found else ""
+
     def _info(self, name: str, inner: str, kind: int | None = None) -> object:
-        wanted = kind or TO_ONNX[self.lowering.types[name].dtype.name]
-        return helper.make_tensor_value_info(inner, wanted, None if kind is None else [])
+        if kind is not None:  # one number
+            return helper.make_tensor_value_info(inner, kind, [])
+        return helper.make_tensor_value_info(inner, TO_ONNX[self.lowering.types[name].dtype.name], None)
 
     def fold(self) -> list[NodeProto]:
         """The nodes with this loop's replaced by one Loop."""
@@ -114,14 +133,15 @@ class _Loop:
         inside = {id(node) for node in self.body}
         rest = [node for node in self.nodes if id(node) not in inside and id(node) not in self.edge]
         scans = [part for part in self.outputs if part.layer.kind != _LAST]
+        before, condition = self._first_condition()
         finals = [f"{part.last[0]}/final" for part in self.recurrences]
         stacks = [f"{part.last[0]}/stack" for part in scans]
         starts = [part.inputs[0].name for part in self.recurrences]
         loop = helper.make_node(
-            "Loop", [f"{self.name}/count", "", *starts], [*finals, *stacks],
+            "Loop", [self._limit(E.TripLimit.COUNT), condition, *starts], [*finals, *stacks],
             name=self.name, body=self._graph(scans),
         )  # fmt: skip
-        result = [*rest, loop, *self._after(scans)]
+        result = [*rest, *before, loop, *self._after(scans)]
         made_inside = {name for node in self.body for name in node.output}
         for node in result:
             lost = made_inside & set(needs(node))
@@ -145,15 +165,49 @@ class _Loop:
             states.append(self._info(part.last[0], part.last[0]))
             nodes.append(helper.make_node("Identity", [value], [after], name=after))
             nexts.append(self._info(part.last[0], after))
-        nodes.append(helper.make_node("Identity", [f"{name}/go"], [f"{name}/on"], name=f"{name}/on"))
+        more, go_on = self._next_condition()
         outs = []
         for part in scans:
             turn = f"{part.last[0]}/turn"
             nodes.append(helper.make_node("Identity", [part.inputs[0].name], [turn], name=turn))
             outs.append(self._info(part.last[0], turn))
         inputs = [self._info("", f"{name}/i", INT64), self._info("", f"{name}/go", BOOL), *states]
-        outputs = [self._info("", f"{name}/on", BOOL), *nexts, *outs]
-        return helper.make_graph(nodes, f"body of {name}", inputs, outputs)
+        outputs = [self._info("", go_on, BOOL), *nexts, *outs]
+        return helper.make_graph([*nodes, *more], f"body of {name}", inputs, outputs)
+
+    def _condition(self, label: str, values: dict[str, str]) -> tuple[list[NodeProto], str]:
+        """Copies of the nodes that work the condition out, with a recurrence's value under another name."""
+        wanted = self._limit(_WHILE)
+        chosen, todo = [], {wanted}
+        for node in reversed(self.body):
+            if todo & set(node.output):
+                chosen.insert(0, node)
+                todo |= set(needs(node))
+        if todo & {part.last[0] for part in self.iterators}:
+            raise NetworkError(f"{self.name}: the interpreter has no WHILE on an iterator; TensorRT has")
+        new = {name: f"{name}/{label}" for node in chosen for name in node.output} | values
+        copies = []
+        for node in chosen:
+            copy = NodeProto()
+            copy.CopyFrom(node)
+            copy.name = f"{node.name}/{label}"
+            copy.input[:] = [new.get(name, name) for name in node.input]
+            copy.output[:] = [new[name] for name in node.output]
+            renamed(copy, lambda name: new.get(name, name))
+            copies.append(copy)
+        return copies, new.get(wanted, wanted)
+
+    def _first_condition(self) -> tuple[list[NodeProto], str]:
+        if not self._limit(_WHILE):
+            return [], ""
+        return self._condition("first", {part.last[0]: part.inputs[0].name for part in self.recurrences})
+
+    def _next_condition(self) -> tuple[list[NodeProto], str]:
+        if not self._limit(_WHILE):
+            on = f"{self.name}/on"
+            true = helper.make_tensor("true", BOOL, [], [True])
+            return [helper.make_node("Constant", [], [on], name=on, value=true)], on
+        return self._condition("again", {part.last[0]: f"{part.last[0]}/next" for part in self.recurrences})
 
     def _after(self, scans: Iterable[Emit]) -> list[NodeProto]:
         """What makes the loop's outputs of its last values and of the stacks of its turns."""
