@@ -61,9 +61,12 @@ class BuildReport:
         return load(self.plan, name=self.name)
 
     @property
-    def context_memory(self) -> int:
-        """Bytes of device memory that one execution context needs for activations: of its largest profile."""
-        return device_memory(self.engine())
+    def costs(self) -> dict[str, float]:
+        """{"s": seconds of the build, "plan": bytes, "context": bytes of device memory that one context needs}.
+
+        A context needs what the largest profile needs for its activations.
+        """
+        return {"s": self.seconds, "plan": self.size, "context": device_memory(self.engine())}
 
     def layers(self) -> Any:
         """What is in the engine: `layers.table`, each engine layer with the network layers it holds."""
