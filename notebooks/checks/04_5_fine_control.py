@@ -1,91 +1,158 @@
 """Checks of lesson 04_5, choose the settings that matter."""
 
-import numpy as np
+from unittest.mock import patch
 
+import numpy as np
+import onnx
+
+import trt_lessons as tl
+from trt_lessons import precision
 from trt_lessons.workbook.exercises import exercise, right, wrong
 
-ROWS = [(0, 0.5, 0.060), (1, 1.0, 0.050), (3, 4.0, 0.040), (5, 20.0, 0.039)]  # level, build s, latency ms
+
+def not_a_report(got):
+    """What to say to an answer that is no report of `tl.build`."""
+    return wrong(yours=type(got).__name__, expected="the report of tl.build", hint="return what tl.build returns.")
 
 
 @exercise("04_5.1")
-def best_level(answer):
-    wanted = {1: 0, 60_000: 1, 1_000_000: 3, 1_000_000_000: 5}
-    for queries, level in wanted.items():
-        got = answer(list(ROWS), queries)
-        if got == level:
-            continue
-        if got is None:
-            return wrong(yours="the function returns nothing", expected="a level", hint="return the level.")
-        expected = f"the level with the least time in all for {queries:,} queries"
-        fastest = min(ROWS, key=lambda r: r[2])
-        if isinstance(got, (tuple, list)):
-            hint = "this is a row, or a time with it; its level is one number."
-        elif got == fastest[0] and queries < 1_000_000_000:
-            hint = "the build counts too."
-            if got == min(ROWS, key=lambda r: r[1] + queries * r[2])[0]:
-                hint += " And latencies are in ms, builds in s."
-        elif got == ROWS[0][0] and queries > 1:
-            hint = "the latency counts at every query, not once."
-        elif not any(got == row[0] for row in ROWS):
-            hint = "give a level, not a position in the list or a time."
-        else:
-            hint = "build + queries * latency, both in one unit."
-        return wrong(yours=got, expected=expected, hint=hint)
-    return right("A level pays when its build has been earned back: count the queries that an engine will ever answer.")
+def kept_engine(answer):
+    for name in ("conv2", "conv3"):
+        report = answer(tl.models.tower(2, channels=64, size=8), name)
+        if not isinstance(report, tl.BuildReport):
+            return not_a_report(report)
+        layers = {layer["name"]: layer for layer in report.network}
+        convolutions = {key: layer for key, layer in layers.items() if layer["type"] == "CONVOLUTION"}
+        expected = f"{name} and what follows it in FP32, the other three convolutions in FP16"
+        told = ", ".join(f"{key} {layer['dtype']}" for key, layer in convolutions.items())
+        if convolutions[name]["dtype"] != "FLOAT":
+            hint = f"the node to keep is {name}; it computes in FP16 here."
+            return wrong(yours=told, expected=expected, hint=hint)
+        if any(layer["dtype"] != "HALF" for key, layer in convolutions.items() if key != name):
+            return wrong(yours=told, expected=expected, hint="only one convolution is asked to stay: keep no other.")
+        after = [layer for layer in report.network if set(convolutions[name]["makes"]) & set(layer["reads"])]
+        if all(layer["type"] == "CAST" for layer in after):
+            return wrong(
+                yours=f"{name} between two casts", expected=expected,
+                hint="a compiler may fold cast, convolution and cast into one FP16 kernel: keep its ReLU as well.",
+            )  # fmt: skip
+    return right(
+        "The numbers between convolution and ReLU stay FP32; on 8.6, which is weakly typed, it is still a wish."
+    )
 
 
-def _pattern(columns: str, channels: int = 8) -> np.ndarray:
-    """A kernel [3, channels, 2, 2] whose input channels are zero where `columns` says 0, everywhere alike."""
-    kernel = np.random.default_rng(4).uniform(0.5, 1.5, (3, channels, 2, 2)).astype(np.float32)
-    kernel[:, [c == "0" for c in columns]] = 0
-    return kernel
+def two_to_four(kernel):
+    """Is a kernel [out, in, h, w] 2:4 along its input channels?"""
+    fours = kernel.reshape(len(kernel), -1, 4, *kernel.shape[2:])
+    return bool((np.count_nonzero(fours, axis=2) <= 2).all())
+
+
+def kept_largest(before, after):
+    """Are the weights that are left the largest two of each four, as they were (to FP16's digits)?"""
+    fours = np.abs(before.reshape(len(before), -1, 4, *before.shape[2:]))
+    left = np.sort(fours, axis=2)[:, :, 2:].sum()
+    return bool(np.isclose(np.abs(after.astype(np.float64)).sum(), left, rtol=1e-2))
+
+
+def kernels(model):
+    """The 4-D weights of an ONNX model, by name."""
+    found = {w.name: onnx.numpy_helper.to_array(w) for w in model.graph.initializer}
+    return {name: w for name, w in found.items() if w.ndim == 4}
 
 
 @exercise("04_5.2")
-def is_two_to_four(answer):
-    one_off = _pattern("11001100")
-    one_off[2, 3, 1, 0] = -0.25
-    cases = [
-        ("11001100", _pattern("11001100"), True, "this one has exactly two zeros in each four input channels."),
-        ("all ones", _pattern("11111111"), False, "nothing is zero here."),
-        ("01110001", _pattern("01110001"), False, "half are zero, but not in each group of four: look at groups."),
-        ("10001000", _pattern("10001000"), True, "at most two: more zeros are welcome."),
-        ("00111100", _pattern("00111100"), True, "the groups begin at channels 0, 4, 8: they do not slide."),
-        ("11001100 with one number too many", one_off, False, "every output channel and every position counts."),
-    ]  # fmt: skip
-    for name, kernel, expected, hint in cases:
-        got = answer(kernel.copy())
-        if got is None:
-            return wrong(yours="the function returns nothing", expected="True or False", hint="return the verdict.")
-        if np.size(got) != 1:
-            return wrong(yours=got, expected="one True or False", hint="all groups together: one verdict.")
-        if bool(got) != expected:
-            return wrong(yours=got, expected=f"{expected} for input channels {name}", hint=hint)
-    return right("Where this is False, the flag SPARSE_WEIGHTS does nothing for the layer.")
+def sparse_engine(answer):
+    model = tl.models.tower(2, channels=64, size=8)
+    before, seen, real = model.SerializeToString(), [], tl.build
+
+    def build(given, *rest, **options):
+        seen.append((given, options.get("configure")))
+        return real(given, *rest, **options)
+
+    with patch.object(tl, "build", build, create=True):
+        report = answer(model)
+    if not isinstance(report, tl.BuildReport):
+        return not_a_report(report)
+    if not seen:
+        return wrong(yours="an engine from elsewhere", expected="an engine of tl.build", hint="build with tl.build.")
+    if model.SerializeToString() != before:
+        return wrong(
+            yours="the model that was given has changed", expected="it is as it was",
+            hint="prune a copy: the caller may need the dense weights again.",
+        )  # fmt: skip
+    built, configure = seen[-1]
+    built = precision.read(built)
+    bad = [name for name, kernel in kernels(built).items() if not two_to_four(kernel)]
+    if bad:
+        return wrong(
+            yours=f"{len(bad)} of {len(kernels(built))} kernels are not 2:4", expected="every 4-D weight pruned",
+            hint="prune each kernel of the model that is built.",
+        )  # fmt: skip
+    dense = kernels(tl.models.tower(2, channels=64, size=8))
+    if not all(kept_largest(old, new) for old, new in zip(dense.values(), kernels(built).values(), strict=True)):
+        return wrong(
+            yours="other weights are left than the largest", expected="the two largest of each four",
+            hint="prune keeps the two that matter most: use it on the FP32 weights.",
+        )  # fmt: skip
+    if "fp32" in precision.kinds(built):
+        return wrong(
+            yours="an FP32 graph", expected="FP16", hint="tensor cores skip zeros in FP16: convert the pruned model."
+        )
+    trt, config = tl.trt, tl.trt.Builder(tl.Log(print_from=None)).create_builder_config()
+    if configure:
+        configure(config, None)
+    if not config.get_flag(trt.BuilderFlag.SPARSE_WEIGHTS):
+        return wrong(
+            yours="SPARSE_WEIGHTS is off", expected="on",
+            hint="without the flag nobody looks at the pattern: give tl.build a configure.",
+        )  # fmt: skip
+    return right("Every convolution is eligible; whether a sparse kernel wins is up to the race.")
 
 
-@exercise("04_5.3")
-def contexts_that_fit(answer):
-    cases = [((1000, 200, 90, 10), 8), ((1000, 200, 60, 10), 11), ((100, 200, 60, 10), 0), ((270, 200, 60, 10), 1)]
-    for case, expected in cases:
-        free, weights, activations, buffers = case
-        got = answer(*case)
-        if got is None:
-            return wrong(yours="the function returns nothing", expected="a number", hint="return the number.")
-        if got == expected and isinstance(got, (int, np.integer)):
-            continue
-        asked = f"contexts in {free} free bytes: weights {weights}, activations {activations}, buffers {buffers}"
-        if free < weights:
-            hint = "not even the weights fit: the answer is 0, never less."
-        elif got == free // (weights + activations + buffers):
-            hint = "contexts of one engine share its weights: they are taken once."
-        elif got == free // (activations + buffers):
-            hint = "the weights have to fit too."
-        elif not isinstance(got, (int, np.integer)):
-            hint = "half a context is none: give a whole number."
-        elif got == (free - weights) // activations:
-            hint = "each context needs buffers of its own for inputs and outputs."
-        else:
-            hint = "take the weights away once, then divide by what every context takes."
-        return wrong(yours=got, expected=asked, hint=hint)
-    return right("Real memory goes in blocks of 2 MiB and CUDA keeps some for itself, so leave a margin.")
+def shapes(most):
+    """The service's profile."""
+    return {"x": tuple((n, 128, 32, 32) for n in (1, 8, most))}
+
+
+@exercise("04_5.3", points=2)
+def lean(answer):
+    model = tl.models.tower("batch")
+    plain = tl.build(model, profiles=shapes(64), level=1, precision="fp32")
+    report = answer(tl.models.tower("batch"))
+    if not isinstance(report, tl.BuildReport):
+        return not_a_report(report)
+    needs, had = (tl.compat.device_memory(one.engine()) for one in (report, plain))
+    if needs > had / 6:
+        return wrong(
+            yours=f"{needs / 2**20:.1f} MiB for a context", expected=f"at most a sixth of {had / 2**20:.1f} MiB",
+            hint="the activations are planned for the profile's largest batch.",
+        )  # fmt: skip
+    session, reference = tl.Session(report), tl.Session(plain)
+    for batch in (1, 5, 8):
+        x = np.random.default_rng(batch).standard_normal((batch, 128, 32, 32), np.float32)
+        try:
+            found = session.infer(x.astype(session.inputs["x"].dtype))["y"].astype(np.float32)
+        except tl.errors.ShapeError:
+            return wrong(yours=f"batch {batch} is refused", expected="1 to 8", hint="the profile takes 1 to 8.")
+        away = precision.compare(found, reference.infer(x)["y"]).relative
+        if not away < 0.01:
+            return wrong(
+                yours=f"{away:.1%} away from FP32", expected="less than 1 %",
+                hint="which type keeps 10 bits or more of each number?",
+            )  # fmt: skip
+    if not tl.backend.is_gpu():
+        types = {one["precision"] for one in tl.compat.engine_layers(report.engine()) if tl.compat.is_compute(one)}
+        if "FP32" in types:
+            return wrong(
+                yours="convolutions in FP32", expected="a type of half the bytes",
+                hint="less memory is done; the time comes from what the convolutions compute in.",
+            )  # fmt: skip
+        return right(f"{had / 2**20:.0f} MiB became {needs / 2**20:.1f}, and no convolution computes in FP32.")
+    options = {"shapes": {"x": (8, 128, 32, 32)}, "graph": True, "transfers": False, "duration_s": 0.5}
+    mine, usual = (tl.measure(one, **options).median() for one in (session, reference))
+    if mine > 0.8 * usual:
+        return wrong(
+            yours=f"{mine:.4f} ms", expected=f"at most 80 % of {usual:.4f} ms",
+            hint="less memory is done; the time comes from what the convolutions compute in.",
+        )  # fmt: skip
+    return right(f"{had / 2**20:.0f} MiB became {needs / 2**20:.1f}, and {usual:.4f} ms became {mine:.4f} ms.")

@@ -1,66 +1,47 @@
-"""The helpers of lesson 03: exports, builds with one thing changed, plugins in Python."""
+"""What lesson 04_5 builds and measures: engines with one thing changed, rounds of an ablation, the memory's account."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
+import trt_lessons as tl
 from trt_lessons import backend, compat, models
 from trt_lessons.measuring import builds
 
-
-@pytest.mark.parametrize(("newer", "asked", "given"), [(False, 17, 17), (False, 20, 20), (True, 20, 20)])
-def test_an_export_says_its_opset(tmp_path, capfd, newer, asked, given) -> None:
-    pytest.importorskip("torch")
-    module, batch = models.centred()
-    file = tmp_path / "m.onnx"
-    made = models.export_onnx(module, batch, file, newer=newer, opset=asked, open_batch=True)
-    assert models.opset(made) == given and file.exists()
-    assert [v.name for v in (*made.graph.input, *made.graph.output)] == ["picture", "scores"]
-    assert made.graph.input[0].type.tensor_type.shape.dim[0].dim_param
-    assert capfd.readouterr() == ("", "")
+TINY = models.tower(2, channels=8, size=4)
+ROUNDS = {1: {"on": [1.0, 3.0, 2.0], "off": [4.0, 4.0, 5.0]}, 8: {"on": [9.0], "off": [10.0]}}
 
 
-def test_the_parser_is_asked_as_it_is(tmp_path) -> None:
-    pytest.importorskip("torch")
-    module, batch = models.centred()
-    made = models.export_onnx(module, batch, tmp_path / "m.onnx")
-    assert builds.away(made, module, batch) < 1e-4
-    made.graph.node[0].domain = "mine"
-    assert builds.away(made, module, batch) == "refused"
+def test_middle_is_the_median_of_the_rounds():
+    assert builds.middle(ROUNDS) == {1: {"on": 2.0, "off": 4.0}, 8: {"on": 9.0, "off": 10.0}}
 
 
-def test_an_attempt_is_measured() -> None:
-    found = builds.attempt(level=0)
-    assert found["seconds"] > 0 and found["ms"] > 0 and found["size"] > 0 and len(found["sha256"]) == 64
-    assert builds.table({"level 0": found}).count("\n") == 1
+def test_spread_names_median_least_and_most():
+    first, on, off = builds.spread(ROUNDS).splitlines()
+    assert first.split() == ["batch", "1", "batch", "8"]
+    assert "2.000 (1.000 to 3.000)" in on and "10.000 (10.000 to 10.000)" in off
 
 
-def test_gain_is_of_the_builds_after_the_first() -> None:
-    rows = {"no cache": [{"seconds": s} for s in (2, 2, 2)], "shared": [{"seconds": s} for s in (9, 1, 1)]}
-    assert builds.gain(rows) == 2
+def test_tried_measures_and_keeps_what_the_log_says_of_sparse_kernels():
+    found = builds.tried(TINY, level=0)
+    assert found["ms"] > 0 and found["seconds"] > 0 and found["tactics"] and isinstance(found["sparsity"], list)
 
 
-def test_a_plugin_in_python_is_told_where_there_is_none() -> None:
-    class Mine(compat.plugin_base()):
-        pass
-
-    told = compat.register_plugin(Mine)
-    if compat.plugins_in_python():
-        assert told == "Mine is registered: True"
-    else:
-        assert "takes no plugin in Python" in told and Mine.__bases__ == (object,)
+def test_rounds_take_every_case_once_a_round():
+    session = tl.Session(tl.build(models.tower("b", 8, 4), profiles={"x": ((1, 8, 4, 4), (1, 8, 4, 4), (2, 8, 4, 4))}))
+    found = builds.rounds({"plain": (session, {}), "graph": (session, {"graph": True})}, (8, 4, 4), (1, 2), 2)
+    assert {b: {k: len(v) for k, v in row.items()} for b, row in found.items()} == {
+        1: {"plain": 2, "graph": 2},
+        2: {"plain": 2, "graph": 2},
+    }
 
 
-def test_the_wordy_model_reshapes() -> None:
-    import onnx.reference
-
-    x = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
-    assert np.array_equal(onnx.reference.ReferenceEvaluator(models.wordy()).run(None, {"x": x})[0], x.reshape(2, 12))
+def test_the_account_takes_two_contexts():
+    row = builds.account(tl.build(TINY, level=0))
+    assert row["plan"] > 0 and row["announced"] >= 0 and len(row["taken"]) == 3
 
 
-@pytest.mark.skipif(not compat.is_interpreter(), reason="its times are the interpreter's")
-def test_little_is_the_same_each_time() -> None:
-    kept = builds.little(compat.create_network(backend.trt.Builder(compat.shared_log())))
-    again = builds.little(compat.create_network(backend.trt.Builder(compat.shared_log())))
-    assert all(np.array_equal(a, b) for a, b in zip(kept, again, strict=True))
+@pytest.mark.skipif(backend.is_gpu(), reason="constraints are tried on a GPU in lesson 04_5")
+def test_types_are_asked_only_where_constraints_exist():
+    assert not compat.has("BuilderFlag.OBEY_PRECISION_CONSTRAINTS")
+    assert builds.types(TINY, {"permitted": None}) == {}

@@ -1,4 +1,4 @@
-"""Builds of one small network with one thing changed, timed: what does each option cost and give? Lesson 03.
+"""Builds with one thing changed, timed: what does each option cost and give? Lessons 03 and 04_5.
 
 builds.attempt(level=0)     # {"seconds", "ms", "size", "sha256", "tactics"}
 """
@@ -6,13 +6,14 @@ builds.attempt(level=0)     # {"seconds", "ms", "size", "sha256", "tactics"}
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import backend, compat
 from ..engines.build import build
+from ..engines.built import BuildReport
 from ..sessions.session import Session
 from .measure import measure
 
@@ -40,11 +41,82 @@ def attempt(timing_cache: str | os.PathLike | bool = False, **options: Any) -> d
     timing_cache: a file, or False for none. options: of `tl.build`. Gives "seconds" of the build, "ms" (median
     compute time of a graph's launch), "size" and "sha256" of the plan, and "tactics", one a layer.
     """
-    report = build(little, cache=False, timing_cache=timing_cache, progress=False, **options)
+    return _tried(little, timing_cache, options)[0]
+
+
+def _tried(model: Any, timing_cache: str | os.PathLike | bool, options: Mapping[str, Any]) -> tuple[dict, BuildReport]:
+    report = build(model, cache=False, timing_cache=timing_cache, progress=False, **options)
     with Session(report) as session:
-        timing = measure(session, graph=True, transfers=False, warm_up_ms=50, duration_s=0.3)
+        timing = measure(session, graph=True, transfers=False, warm_up_ms=50, duration_s=0.3, min_iterations=3)
     found = {"seconds": report.seconds, "ms": timing.median(), "size": report.size, "sha256": report.plan_sha256}
-    return {**found, "tactics": report.layers().column("tactic")}
+    return {**found, "tactics": report.layers().column("tactic")}, report
+
+
+def tried(model: Any, **options: Any) -> dict[str, Any]:
+    """Build any model without caches and measure it: as `attempt`, and "sparsity": what the log says of sparse kernels.
+
+    model, options: as for `tl.build`.
+    """
+    found, report = _tried(model, False, options)
+    return {**found, "sparsity": [text for _, text in report.log if "sparsity" in text.lower()]}
+
+
+def types(model: Any, cases: Mapping[str, Callable[[Any, Any], None] | None]) -> dict[str, dict[str, str]]:
+    """{case: {engine layer: type it reads}} of the convolutions, FP16 permitted, each built with its `configure`.
+
+    Empty where TensorRT has no constraints (11, and the interpreter).
+    """
+    if not compat.has("BuilderFlag.OBEY_PRECISION_CONSTRAINTS"):
+        return {}
+    found = {}
+    for name, configure in cases.items():
+        report = build(model, permit=["fp16"], level=2, configure=configure, cache=False, progress=False)
+        rows = compat.engine_layers(report.engine())
+        found[name] = {one["name"]: one["precision"] for one in rows if compat.is_compute(one)}
+    return found
+
+
+def account(report: BuildReport) -> dict[str, Any]:
+    """MiB: "plan", "announced" for a context, and "taken" from the GPU's free memory: [engine, context, context]."""
+    free, held = [backend.cuda.mem_get_info()[0]], [report.engine()]
+    free.append(backend.cuda.mem_get_info()[0])
+    for _ in range(2):
+        held.append(held[0].create_execution_context())
+        free.append(backend.cuda.mem_get_info()[0])
+    taken = (-np.diff(free) / 2**20).tolist()
+    return {"plan": report.size / 2**20, "announced": compat.device_memory(held[0]) / 2**20, "taken": taken}
+
+
+def rounds(
+    cases: Mapping[str, tuple[Session, Mapping[str, Any]]], one: tuple[int, ...], batches: Sequence[int], turns: int
+) -> dict[int, dict[str, list[float]]]:
+    """{batch: {case: ms between two answers, a number for each round}}: every case once per round, without copies.
+
+    cases: {name: (session, options of `tl.measure`)}. one: shape of one sample of the session's only input.
+    """
+    found: dict[int, dict[str, list[float]]] = {b: {name: [] for name in cases} for b in batches}
+    for b in batches:
+        for _ in range(turns):
+            for name, (session, options) in cases.items():
+                shapes = {next(iter(session.inputs)): (b, *one)}
+                how = {"transfers": False, "warm_up_ms": 50, "duration_s": 0.2, "min_iterations": 1, "spin": True}
+                timing = measure(session, shapes=shapes, **how, **options)
+                found[b][name].append(1000 * b / timing.throughput)
+    return found
+
+
+def middle(found: Mapping[int, Mapping[str, Sequence[float]]]) -> dict[int, dict[str, float]]:
+    """The median of each case's rounds, ms."""
+    return {b: {name: float(np.median(ms)) for name, ms in cases.items()} for b, cases in found.items()}
+
+
+def spread(found: Mapping[int, Mapping[str, Sequence[float]]]) -> str:
+    """The rounds as text, a line for each case, a column for each batch: median, and (least to most), ms."""
+    lines = [f"{'':16}" + "".join(f"{f'batch {b}':>26}" for b in found)]
+    for name in next(iter(found.values())):
+        cells = [f"{np.median(c[name]):.3f} ({min(c[name]):.3f} to {max(c[name]):.3f})" for c in found.values()]
+        lines.append(f"{name:16}" + "".join(f"{cell:>26}" for cell in cells))
+    return "\n".join(lines)
 
 
 def attempts(changes: Mapping[Any, Mapping[str, Any]]) -> dict[Any, dict[str, Any]]:

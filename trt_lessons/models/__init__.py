@@ -18,6 +18,7 @@ _FUNCTIONS = {
     "convolutions": "random_weights",
     "stack": "random_weights",
     "branches": "random_weights",
+    "tower": "random_weights",
     "pretrained": "torchvision_weights",
     "centred": "exporting",
     "export_onnx": "exporting",
@@ -37,6 +38,7 @@ __all__ = [
     "resnet50",
     "stack",
     "strips",
+    "tower",
     "wordy",
 ]
 

@@ -128,12 +128,37 @@ def _bottleneck(graph: _Graph, name: str, source: str, wide: int, narrow: int, s
     return graph.add("Relu", f"{name}.relu3", graph.add("Add", f"{name}.add", x, skip))
 
 
-def stack(name: str, shape: tuple[int, ...], widths: Sequence[int], seed: int = 0) -> onnx.ModelProto:
-    """3x3 convolutions with these numbers of channels, a ReLU after each: float32 `name` of `shape` to "out"."""
+def stack(
+    name: str, shape: tuple[int, ...], widths: Sequence[int], *, kernel: int = 3, seed: int = 0
+) -> onnx.ModelProto:
+    """Convolutions with these numbers of channels, a ReLU after each: float32 `name` of `shape` to "out".
+
+    kernel: side of each convolution, odd; 1 makes it a matrix product over the channels.
+    """
     graph = _Graph(seed)
-    last = _convolutions(graph, "layer", name, shape[1], widths, "out")
+    last = _convolutions(graph, "layer", name, shape[1], widths, "out", kernel)
     ends = [[(name, shape)], [(last, (shape[0], widths[-1], *shape[2:]))]]
     return graph.model("stack", *([_value(*end) for end in side] for side in ends))
+
+
+def tower(batch: int | str, channels: int = 128, size: int = 32) -> onnx.ModelProto:
+    """Four 3x3 convolutions "conv1" to "conv4", each with a ReLU, and the mean: "x" to "y" [batch, channels, 1, 1].
+
+    x is float32 [batch, channels, size, size]; a batch that is a name stays open. Lesson 04_5.
+    """
+    rng, nodes, weights, x = np.random.default_rng(0), [], [], "x"
+    for i in range(1, 5):
+        kernel = rng.standard_normal((channels, channels, 3, 3)) * np.sqrt(2 / (9 * channels))
+        weights.append(numpy_helper.from_array(kernel.astype(np.float32), f"conv{i}.weight"))
+        shape = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
+        nodes.append(helper.make_node("Conv", [x, f"conv{i}.weight"], [f"conv{i}.out"], name=f"conv{i}", **shape))
+        nodes.append(helper.make_node("Relu", [f"conv{i}.out"], [f"relu{i}.out"], name=f"relu{i}"))
+        x = f"relu{i}.out"
+    nodes.append(helper.make_node("GlobalAveragePool", [x], ["y"], name="mean"))
+    ends = [_value(name, (batch, channels, s, s)) for name, s in (("x", size), ("y", 1))]
+    graph = helper.make_graph(nodes, "tower", ends[:1], ends[1:], weights)
+    opset = [helper.make_opsetid("", _onnx.OPSET)]
+    return helper.make_model(graph, opset_imports=opset, ir_version=_onnx.IR_VERSION)
 
 
 def branches(count: int = 4, deep: int = 6, channels: int = 32, size: int = 32, seed: int = 0) -> onnx.ModelProto:
@@ -148,16 +173,16 @@ def branches(count: int = 4, deep: int = 6, channels: int = 32, size: int = 32, 
 
 
 def _convolutions(
-    graph: _Graph, name: str, x: str, narrow: int, widths: Sequence[int], output: str | None = None
+    graph: _Graph, name: str, x: str, narrow: int, widths: Sequence[int], output: str | None = None, kernel: int = 3
 ) -> str:
     for i, wide in enumerate(widths):
-        x = _conv(graph, f"{name}{i}.conv", x, narrow, wide, 3, 1)
+        x = _conv(graph, f"{name}{i}.conv", x, narrow, wide, kernel, 1)
         x = graph.add("Relu", f"{name}{i}.relu", x, output=output if i == len(widths) - 1 else None)
         narrow = wide
     return x
 
 
-def _value(name: str, shape: Sequence[int]) -> onnx.ValueInfoProto:
+def _value(name: str, shape: Sequence[int | str]) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape))
 
 

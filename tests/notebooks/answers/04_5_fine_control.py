@@ -1,62 +1,58 @@
 """Answers to lesson 04_5's exercises that the player tries."""
 
-LEVEL = """
-def best_level(rows, queries):
-    total = {{level: {total} for level, build, ms in rows}}
-    return {result}
-"""
-LEAST = "min(total, key=total.get)"
-ROW = "min(total.items(), key=lambda pair: pair[1])"
-
-PATTERN = """
-def is_two_to_four(kernel):
-    fours = kernel.reshape(len(kernel), -1, 4, 2, 2)
-    return {result}
+KEPT = """
+def kept_engine(model, name):
+    number = int(name[-1])
+    return tl.build(precision.to_fp16(model, keep={keep}), level=0)
 """
 
-FIT = """
-def contexts_that_fit(free, weights, activations, buffers):
-    return {result}
+SPARSE = """
+import copy
+
+def sparse_engine(model):
+    mine = {copy}
+    mine = {ready}
+    return tl.build(mine, level=2, configure={configure})
 """
-ONE_BY_ONE = """
-def contexts_that_fit(free, weights, activations, buffers):
-    n = 0
-    while weights + (n + 1) * (activations + buffers) <= free:
-        n += 1
-    return n
+WELL = {"copy": "copy.deepcopy(model)", "ready": "pruned_fp16(mine)", "configure": "sparse"}
+
+LEAN = """
+def lean(model):
+    ranges = {{"x": ((1, 128, 32, 32), (4, 128, 32, 32), ({most}, 128, 32, 32))}}
+    return tl.build({model}, profiles=ranges, level=1)
 """
+HALF = "precision.to_fp16(model, float_io=False)"
 
 ANSWERS = {
     "04_5.1": {
-        "alternative": LEVEL.format(total="build * 1000 + ms * queries", result="sorted(total, key=total.get)[0]"),
+        "alternative": (
+            "def kept_engine(model, name):\n"
+            "    names = [node.name for node in model.graph.node]\n"
+            "    at = names.index(name)\n"
+            "    typed = precision.to_fp16(model, keep=names[at : at + 2], float_io=False)\n"
+            "    return tl.build(typed, level=1)"
+        ),
         "wrong": [
-            (LEVEL.format(total="ms", result=LEAST), "the build counts too"),
-            (LEVEL.format(total="build + ms", result=LEAST), "at every query"),
-            (LEVEL.format(total="build + queries * ms", result=LEAST), "latencies are in ms"),
-            (LEVEL.format(total="build + queries * ms / 1000", result=ROW), "its level"),
-            (LEVEL.format(total="build + queries * ms / 1000", result="min(total.values())"), "not a position"),
+            (KEPT.format(keep="[name]"), "keep its ReLU as well"),
+            (KEPT.format(keep="[]"), "it computes in FP16 here"),
+            (KEPT.format(keep="['conv1', 'relu1', name, f'relu{number}']"), "keep no other"),
+            (KEPT.format(keep="[name, f'relu{number}']").replace("return ", ""), "return what tl.build returns"),
         ],
     },
     "04_5.2": {
-        "alternative": (
-            "def is_two_to_four(kernel):\n"
-            "    starts = range(0, kernel.shape[1], 4)\n"
-            "    return all((kernel[:, i:i + 4] == 0).sum(1).min() >= 2 for i in starts)"
-        ),
+        "alternative": SPARSE.format(**WELL | {"copy": "onnx.load_from_string(model.SerializeToString())"}),
         "wrong": [
-            (PATTERN.format(result="bool((kernel == 0).mean() >= 0.5)"), "look at groups"),
-            (PATTERN.format(result="bool(((fours != 0).sum(2) == 2).all())"), "at most two"),
-            (PATTERN.format(result="bool(((fours[:1, ..., 0, 0] != 0).sum(2) <= 2).all())"), "every output channel"),
-            (PATTERN.format(result="(fours != 0).sum(2) <= 2"), "one verdict"),
+            (SPARSE.format(**WELL | {"copy": "model"}), "prune a copy"),
+            (SPARSE.format(**WELL | {"ready": "precision.to_fp16(mine)"}), "prune each kernel"),
+            (SPARSE.format(**WELL | {"configure": "None"}), "nobody looks at the pattern"),
         ],
     },
     "04_5.3": {
-        "alternative": ONE_BY_ONE,
+        "alternative": LEAN.format(most=8, model=HALF),
         "wrong": [
-            (FIT.format(result="free // (weights + activations + buffers)"), "share its weights"),
-            (FIT.format(result="max(free - weights, 0) // activations"), "buffers of its own"),
-            (FIT.format(result="(free - weights) // (activations + buffers)"), "never less"),
-            (FIT.format(result="max(free - weights, 0) / (activations + buffers)"), "a whole number"),
+            (LEAN.format(most=64, model=HALF), "the profile's largest batch"),
+            (LEAN.format(most=8, model="model"), "what the convolutions compute in"),
+            (LEAN.format(most=4, model=HALF), "the profile takes 1 to 8"),
         ],
     },
 }
