@@ -363,3 +363,30 @@ def test_weight_bytes() -> None:
     count = sum(int(np.prod(item.dims)) for item in base.graph.initializer)
     assert search.weight_bytes(base) == 4 * count
     assert search.weight_bytes(precision.to_fp16(base)) == 2 * count
+
+
+def test_choices_by_points_and_by_error() -> None:
+    class Time:
+        def __init__(self, ms: float) -> None:
+            self.median = lambda: ms
+
+    rows = [
+        search.Row("FP32", 0.0, 0.99, time=Time(3)),
+        search.Row("FP16", 0.001, 0.99, time=Time(2)),
+        search.Row("INT8", 0.02, 0.99, time=Time(1)),
+    ]
+    assert search.choices(rows, (0, 5)) == {0: "INT8", 5: "INT8"}
+    assert search.choices(rows, (0.01, 1, 2), of_error=True) == {0.01: "FP32", 1: "FP16", 2: "INT8"}
+    assert not any(row.fits for row in rows), "the rows' own verdicts stay"
+
+
+def test_int8_keeps_what_it_is_told() -> None:
+    from trt_lessons.models import digits
+
+    base = search.precision.read(digits.onnx_path())
+    names = search.quantizable(base)
+    assert names[0] == "stem.conv" and len(names) == 14
+    images = digits.data().train_images[:4]
+    _, graph = search.int8(base, [{"images": images}], keep=["classifier"])
+    feeds = {name for node in graph.graph.node if node.name == "classifier" for name in node.input}
+    assert not any(node.op_type == "DequantizeLinear" and set(node.output) & feeds for node in graph.graph.node)

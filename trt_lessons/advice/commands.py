@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..errors import LessonError, ModelFileError
+from ..errors import LessonError
 
 
 def register(commands: Any) -> None:
@@ -60,20 +60,18 @@ def _inspect(args: argparse.Namespace) -> int:
 
 
 def _report(args: argparse.Namespace) -> int:
-    from . import inspect, report, search, subject
+    from . import inspect, report
+
+    def say(line: str) -> None:
+        print(line, flush=True)
 
     try:
-        told = inspect.look(args.model)
-        print(told, flush=True)
-        if told.verdict == "refused":
-            raise ModelFileError(f"{told.name} is refused, so there is nothing to measure.", why=told.errors[0])
-        ranges = inspect.shapes_of(args.profile)
-        mine = subject.read(args.model, args.data, batch=args.batch, profiles=ranges)
-        found = search.search(mine, args.limit)
+        how = {"limit": args.limit, "batch": args.batch, "where": args.reports}
+        found, path = report.of(args.model, args.data, profiles=inspect.shapes_of(args.profile), say=say, **how)
     except LessonError as error:
         return _bad_model(error)
     print(found.table(), found.why, sep="\n")
-    print(f"report: {report.write(found, where=args.reports)}")
+    print(f"report: {path}")
     return 0
 
 

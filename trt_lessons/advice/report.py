@@ -1,6 +1,7 @@
 """One HTML file that tells what was found about a model, and needs nothing beside itself.
 
     path = report.write(found)        # reports/digits.html, or digits-2.html where that one exists
+    found, path = report.of("model.onnx", "inputs.npz")     # all of it: look, read, search, write
 
 Figures are PNG inside the file; there is no script, no link, no font from elsewhere. Introduced in lesson 06.
 """
@@ -12,7 +13,7 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,13 @@ import onnx
 
 from .. import backend, plots
 from ..engines.layers import Table
-from ..errors import CacheError
+from ..errors import CacheError, ModelFileError
 from ..files import cache_root, home, write_atomically
 from ..records import provenance, recordings
 from ..records.words import number
-from .search import LEVEL, Found, layer_times, lost
-from .subject import inputs_of, typed
+from . import inspect
+from .search import LEVEL, Found, layer_times, lost, search
+from .subject import inputs_of, read, typed
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #1f2933; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
@@ -36,6 +38,29 @@ th, td { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px so
 tr.chosen td { font-weight: 700; } code, pre { font-size: .9em; overflow-wrap: anywhere; white-space: pre-wrap; }
 img { max-width: 100%; height: auto; } .note { color: #5b6670; }
 """
+
+
+def of(
+    model: str | os.PathLike,
+    data: str | os.PathLike | None = None,
+    *,
+    limit: float | None = None,
+    batch: int | None = None,
+    profiles: dict[str, Any] | None = None,
+    where: str | Path | None = None,
+    say: Callable[[str], Any] = print,
+) -> tuple[Found, Path]:
+    """All that `trt-lessons report` does: look at the model, read the data, search, write. (what was found, the file)
+
+    model, data, limit, batch: as `search` takes them. profiles: {input: (min, opt, max)}. where: folder of the report.
+    say: called with what `inspect` tells, and with a line a precision. LessonError for a model that is refused.
+    """
+    told = inspect.look(model)
+    say(str(told))
+    if told.verdict == "refused":
+        raise ModelFileError(f"{told.name} is refused, so there is nothing to measure.", why=told.errors[0])
+    found = search(read(model, data, batch=batch, profiles=profiles), limit, say=say)
+    return found, write(found, where=where)
 
 
 def facts(model: onnx.ModelProto) -> dict[str, str]:
@@ -273,4 +298,4 @@ def from_outside(text: str) -> list[str]:
     return fetched + re.findall(r"<(?:script|link|iframe|object|embed)\b|@import|url\(", text, re.I)
 
 
-__all__ = ["facts", "figures", "folder", "from_outside", "html", "profile", "write"]
+__all__ = ["facts", "figures", "folder", "from_outside", "html", "of", "profile", "write"]

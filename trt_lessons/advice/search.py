@@ -11,8 +11,9 @@ the learner's has no times, and error and size decide. Introduced in lesson 06.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -131,18 +132,44 @@ def calibration(mine: Subject) -> list[Batch]:
     return mine.calibration
 
 
-def int8(base: onnx.ModelProto, batches: list[Batch]) -> tuple[str, onnx.ModelProto]:
+def int8(base: onnx.ModelProto, batches: list[Batch], keep: Sequence[str] = ()) -> tuple[str, onnx.ModelProto]:
     """INT8 by Q/DQ pairs, the rest FP16: typed so where types in the graph bind, by a flag on 8.6 (lesson 04_1).
 
-    The rest stays FP32 where some op of the graph cannot be brought to the opset that FP16 scales need.
+    keep: names of nodes that are not quantized. The rest stays FP32 where some op of the graph cannot be brought to
+    the opset that FP16 scales need.
     """
-    graph = precision.quantize(base, batches)
+    graph = precision.quantize(base, batches, keep=keep)
     if not compat.strongly_typed():
         return "int8+fp16", graph
     try:
         return "int8+fp16", precision.to_fp16(graph)
     except PrecisionError:
         return "int8", graph
+
+
+def quantizable(model: onnx.ModelProto) -> list[str]:
+    """Names of the convolutions and full layers that INT8 would quantize, in order, batch norms folded."""
+    return [node.name for node in precision.fold_batch_norms(model).graph.node if node.op_type in ("Conv", "Gemm")]
+
+
+def int8_error(keep: Iterable[str] = ()) -> float:
+    """Mean error, in percent of the largest number, of the digits network in INT8 with the nodes `keep` left in FP32.
+
+    By onnxruntime, on 64 held-out pictures; 64 others calibrate.
+    """
+    base, shown, calibration = _digits_case()
+    narrow = precision.quantize(base, calibration, keep=keep)
+    found, exact = (onnxruntime_answers(model, shown)[0]["logits"] for model in (narrow, base))
+    return float(100 * np.abs(found - exact).mean() / np.abs(exact).max())
+
+
+@lru_cache
+def _digits_case() -> tuple[onnx.ModelProto, list[Batch], np.ndarray]:
+    """The digits network, pictures to judge by, pictures to calibrate with."""
+    from ..models import digits
+
+    pictures = digits.data()
+    return precision.read(digits.onnx_path()), [{"images": pictures.test_images[:64]}], pictures.train_images[:64]
 
 
 def weight_bytes(model: onnx.ModelProto) -> int:
@@ -330,6 +357,15 @@ def choose(rows: list[Row], limit: float) -> tuple[Row, str]:
         return best, f"{best.name}: {how} {_listed(fit, limit)}."
     gain = rows[0].ms / best.ms if rows[0].ms else 1.0
     return best, f"{best.name}: the fastest ({number(best.ms)} ms, {gain:.2f} times FP32) of {_listed(fit, limit)}."
+
+
+def choices(rows: list[Row], limits: Iterable[float], *, of_error: bool = False) -> dict[float, str]:
+    """Limit -> the name that `choose` takes under it; the rows' own verdicts stay.
+
+    of_error: the limits are percent of error even where there are labels.
+    """
+    again = [replace(row, accuracy=None if of_error else row.accuracy) for row in rows]
+    return {limit: choose(again, limit)[0].name for limit in limits}
 
 
 def _listed(fit: list[Row], limit: float) -> str:

@@ -4,7 +4,23 @@ AXES = "def open_axes_of(model):\n    found = {{}}\n    for v in model.graph.inp
 LOOP = """        axes = [i for i, d in enumerate(v.type.tensor_type.shape.dim) if {test}]
         if {when}:
             found[v.name] = axes"""
-PICK = "def pick(rows, limit):\n    return {}"
+BUILD = """
+def build_for(model, batches):
+    ranges = {{}}
+    for name in batches[0]:
+        shapes = [batch[name].shape for batch in batches]
+        low, high = np.min(shapes, axis=0).tolist(), np.max(shapes, axis=0).tolist()
+        {more}
+        ranges[name] = ({low}, {opt}, {high})
+    return {result}
+"""
+RESULT = "tl.build(model, profiles=ranges, level=0, progress=False)"
+
+
+def build(low="low", opt="max(shapes, key=shapes.count)", high="high", more="pass", result=RESULT):
+    """An answer to 06.2, with one thing otherwise."""
+    return BUILD.format(low=low, opt=opt, high=high, more=more, result=result)
+
 
 ANSWERS = {
     "06.1": {
@@ -17,16 +33,14 @@ ANSWERS = {
         ],
     },
     "06.2": {
-        "alternative": PICK.format("sorted((r for r in rows if r[2] and r[1] <= limit), key=lambda r: r[2])[0][0]"),
+        "alternative": build(
+            more="from collections import Counter", opt="Counter(shapes).most_common(1)[0][0]", high="tuple(high)"
+        ),
         "wrong": [
-            (PICK.format("min((r for r in rows if r[1] <= limit), key=lambda r: r[2])[0]"), "leave it out"),
-            (PICK.format("min((r for r in rows if r[2]), key=lambda r: r[2])[0]"), "more than the limit is out"),
-            (
-                PICK.format("min((r for r in rows if r[2] and r[1] < limit), key=lambda r: r[2])[0]"),
-                "exactly the limit",
-            ),
-            (PICK.format("min((r for r in rows if r[2] and abs(r[1]) <= limit), key=lambda r: r[2])[0]"), "is a gain"),
-            (PICK.format("min(rows, key=lambda r: r[1])[0]"), "the smallest ms"),
+            (build(low="[1, *low[1:]]"), "no batch is so extreme"),
+            (build(opt="high"), "neither the largest"),
+            (build(low="shapes[0]", opt="shapes[0]", high="shapes[0]"), "a batch does not fit"),
+            (build(result="ranges"), "return what tl.build returns"),
         ],
     },
     "06.3": {
