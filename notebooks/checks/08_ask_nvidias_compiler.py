@@ -10,6 +10,7 @@ RANGE = {"images": ((1, 1, 32, 32), (8, 1, 32, 32), (32, 1, 32, 32))}
 
 
 # inner tensors of block5 that cost no engine layer with TensorRT-RTX 1.7.1; tests/unit/test_nvidia.py asks again
+FREE_SAYS = "No further engine layer: this one you may watch for free."
 FREE = ("block5.norm2", "block5.skip_norm", "block5.add", "block5.relu2")
 
 
@@ -41,14 +42,14 @@ def watch(answer):
         return wrong(yours=answer, expected=expected, hint="look into the last block, block5.")
     if not tl.nvidia.available():
         if answer in FREE:
-            return right("The recorded answer: no further engine layer.")
+            return right(FREE_SAYS)
         hint = "no compiler is here to ask; as recorded, this tensor costs more."
         return wrong(yours=answer, expected=expected, hint=f"{hint} Try one that stands later in the block.")
     before, after = layers_with(answer)
     if after > before:
         hint = "its fusion breaks, or a kernel must move it: ask about the tensors behind it."
         return wrong(yours=f"{answer}: {after} engine layers, {before} before", expected=expected, hint=hint)
-    return right(f"{after} engine layers, as before: this one you may watch for free.")
+    return right(FREE_SAYS)
 
 
 def _logits(model):

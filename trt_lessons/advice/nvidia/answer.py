@@ -94,6 +94,8 @@ class Answer:
         return "refused" if not good else "built" if len(good) == len(self.builds) else f"built for {', '.join(good)}"
 
     def __str__(self) -> str:
+        if self.source == "missing":
+            return f"{self.name}: not asked, no answer is recorded"
         lines = [f"{self.name}: {self.verdict} (TensorRT-RTX {self.version or 'not here'}, {self.source})"]
         for error in self.refused:
             lines.append(f"  {error['code']} at node {error['node']} ({error['op'] or 'no op'}): {error['words']}")
