@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -170,6 +171,8 @@ def lab_command(root: Path, port: int | None, rest: list[str]) -> list[str]:
     command += ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     if (root / "START.ipynb").exists():
         command.append("--LabApp.default_url=/lab/tree/START.ipynb")
+    if os.name == "posix":  # no login shell: /etc/profile may set PATH anew, and `trt-lessons` would not be found
+        command.append(f"--ServerApp.terminado_settings=shell_command={shlex.quote(os.environ.get('SHELL') or 'sh')}")
     if port:
         command.append(f"--port={port}")
     if hasattr(os, "geteuid") and os.geteuid() == 0:

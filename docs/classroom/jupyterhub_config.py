@@ -36,7 +36,7 @@ c.JupyterHub.cookie_secret_file = str(OWN / "cookie_secret")
 COPIES = '"$0" -m trt_lessons.cli lab --copies-only --workbook "$HOME/workbook"'
 c.Spawner.cmd = ["sh", "-c", COPIES + ' && exec "$0" -m jupyterhub.singleuser "$@"', sys.executable]
 c.Spawner.notebook_dir = "~/workbook"
-c.Spawner.default_url = "/lab/tree/00_start_here.ipynb"
+c.Spawner.default_url = "/lab/tree/START.ipynb"
 # seconds: a class logs in at the same time, and each server then starts slowly
 c.Spawner.start_timeout = 180
 c.Spawner.http_timeout = 180  # the default, 30, gives up a server that only shares its CPU with thirty others
@@ -52,4 +52,5 @@ c.Spawner.args = [
     "--MappingKernelManager.cull_idle_timeout=3600",
     "--MappingKernelManager.cull_interval=300",
     "--MappingKernelManager.cull_connected=True",
+    "--ServerApp.terminado_settings=shell_command=bash",  # no login shell, which would set PATH anew
 ]
