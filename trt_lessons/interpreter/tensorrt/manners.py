@@ -25,6 +25,8 @@ def convert(kind: Any, value: Any) -> Any:
         return _one_of(typing.get_args(kind), value)
     if kind in _CASTERS:
         return _CASTERS[kind](value)
+    if isinstance(kind, types.GenericAlias):  # list[int]; Python 3.10 takes it for a type
+        kind = typing.get_origin(kind)
     if not isinstance(kind, type) or kind is object or isinstance(value, kind):
         return value
     caster = getattr(kind, "_cast", None)
