@@ -55,6 +55,20 @@ def test_wrong_shows_yours_expected_and_one_hint(lesson: Path, capsys) -> None:
     assert "4096" not in "".join(lines)
 
 
+def untouched(network):
+    # your code here
+    ...
+
+
+def does_nothing(network):
+    pass
+
+
+@pytest.mark.parametrize(("answer", "answered"), [(untouched, False), (does_nothing, True), (len, True)])
+def test_a_function_that_is_still_the_stub_is_not_answered(answer, answered, lesson: Path):
+    assert judge("90.1", answer).answered is answered
+
+
 @pytest.mark.parametrize("answer", [None, ..., pytest.param((), id="nothing")])
 def test_untouched_is_kind(lesson: Path, capsys, answer) -> None:
     check("90.1", *(() if answer == () else (answer,)))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import inspect
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from ..errors import ExerciseError
 from ..files import lesson_number, lesson_order
+from .copies import STUB
 from .keeping import check_folders, note, now
 
 
@@ -118,7 +120,7 @@ def check(exercise_id: str, *answers: object) -> None:
 def judge(exercise_id: str, *answers: object) -> Verdict:
     """The verdict on an answer, without printing and without noting progress."""
     found = find(exercise_id)
-    if not answers or any(a is None or a is ... for a in answers):
+    if not answers or any(a is None or a is ... or _is_empty(a) for a in answers):
         hint = "Fill in the cell above, run it, then run this one again. Every try is fine."
         return Verdict(False, answered=False, hint=hint)
     try:
@@ -136,6 +138,20 @@ def judge(exercise_id: str, *answers: object) -> Verdict:
             cure=f"Mend {found.check.__name__} in {found.file}.",
         )
     return verdict
+
+
+def _empty(*_: object) -> None: ...
+
+
+def _is_empty(answer: object) -> bool:
+    """A function whose body is still the stub of the copies: the comment and `...`."""
+    code = getattr(answer, "__code__", None)
+    if code is None or code.co_code != _empty.__code__.co_code:
+        return False
+    try:
+        return STUB in inspect.getsource(code)
+    except (OSError, TypeError):  # written at a prompt, or from a string: nobody can look
+        return False
 
 
 def shorten(value: object, limit: int = 160) -> str:
