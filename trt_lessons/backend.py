@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import functools
 import importlib
+import importlib.metadata
 import importlib.util
 import os
 import platform
@@ -268,11 +269,23 @@ def elsewhere(program: str, *arguments: str, front: Any = None, timeout: float =
 def tool(*words: Any, timeout: float = 240) -> str:
     """What a command of this environment prints, such as `tool("polygraphy", "run", path, "--onnxrt")`; stdout and
     stderr together. BackendError where it is not installed. Lesson 07."""
-    command = shutil.which(str(words[0]), path=os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]]))
+    command = _command(str(words[0]))
     if command is None:
         raise BackendError(f"there is no command {words[0]} here", why="its package is not installed", cure="make lab")
     joined = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "timeout": timeout}
-    return subprocess.run([command, *map(str, words[1:])], **joined).stdout
+    return subprocess.run([*command, *map(str, words[1:])], **joined).stdout
+
+
+def _command(wanted: str) -> list[str] | None:
+    """How to start a command: its file, or where a package was only unpacked the function that it names."""
+    places = [os.path.dirname(sys.executable), os.environ.get("PATH", "")]
+    if file := shutil.which(wanted, path=os.pathsep.join(places)):
+        return [file]
+    for entry in importlib.metadata.entry_points(group="console_scripts", name=wanted):
+        module, _, function = entry.value.partition(":")
+        start = f"import sys; from {module} import {function}; sys.argv[0] = {wanted!r}; sys.exit({function}())"
+        return [sys.executable, "-c", start]
+    return None
 
 
 # ---- versions ----

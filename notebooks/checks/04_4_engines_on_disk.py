@@ -3,9 +3,10 @@
 import tempfile
 from pathlib import Path
 
-import onnx
+import numpy as np
 
 import trt_lessons as tl
+from trt_lessons.models import digits
 from trt_lessons.workbook.exercises import exercise, right, wrong
 
 
@@ -78,71 +79,69 @@ def _shows_other_errors(answer, path):
     )  # fmt: skip
 
 
-def _kinds():
-    """(bytes, answer, what it is, hint) of each file that `who_made` must know."""
-    node = onnx.helper.make_node("Relu", ["x"], ["y"])
-    ends = [onnx.helper.make_tensor_value_info(name, 1, [2]) for name in "xy"]
-    graph = onnx.helper.make_graph([node], "relu", ends[:1], ends[1:])
-    model = onnx.helper.make_model(graph).SerializeToString()
-    return (
-        (b"ftrt" + bytes(60), "TensorRT", "a plan of TensorRT", 'does it begin with b"ftrt"?'),
-        (
-            b"TRTL-INTERP\x01" + bytes(60),
-            "interpreter",
-            "a plan of the interpreter",
-            'does it begin with b"TRTL-INTERP"?',
-        ),
-        (model, "ONNX", "an ONNX file", "onnx.load_from_string reads it, and it has a node."),
-        (model[: len(model) // 2], "unknown", "half an ONNX file", "reading it raises an error: catch that."),
-        (b"%PDF-1.7 " + bytes(60), "unknown", "a PDF", "what is left when it is none of the three?"),
-        (b"ft", "unknown", "a file of two bytes", "it does not begin with all four letters."),
-        (b"", "unknown", "an empty file", "no bytes are a model without nodes: ask for `graph.node`."),
-    )
+def _any_rows(network):
+    trt = tl.trt
+    x = network.add_input("rows", trt.float32, (-1, 6))
+    y = network.add_activation(x, trt.ActivationType.RELU).get_output(0)
+    y.name = "out"
+    network.mark_output(y)
 
 
 @exercise("04_4.2")
-def who_made(answer):
-    for data, wanted, called, hint in _kinds():
+def passport(answer):
+    how = {"level": 0, "cache": False, "timing_cache": False, "progress": False}
+    built = tl.build(_any_rows, profiles={"rows": ((1, 6), (2, 6), (5, 6))}, **how)
+    wanted = {
+        "rows": {"input": True, "shape": (-1, 6), "largest": (5, 6)},
+        "out": {"input": False, "shape": (-1, 6), "largest": None},
+    }
+    got = answer(built.plan)
+    if not isinstance(got, dict) or set(got) != set(wanted):
+        names = sorted(got) if isinstance(got, dict) else got
+        return wrong(yours=names, expected="a dict with the names of all inputs and outputs", hint="num_io_tensors.")
+    for name, facts in wanted.items():
+        for key, value in facts.items():
+            told = got[name].get(key) if isinstance(got[name], dict) else None
+            told = tuple(told) if key != "input" and told is not None else told
+            if told != value:
+                hints = {
+                    "input": "get_tensor_mode(name) == trt.TensorIOMode.INPUT: a bool.",
+                    "shape": "ask the engine, which knows no batch: an open size stays -1.",
+                    "largest": "a profile has min, opt and max, for inputs alone.",
+                }
+                return wrong(yours=f"{name}: {key} {told!r}", expected=f"{name}'s {key}", hint=hints[key])
+    for data, called in ((b"", "no bytes"), (digits.onnx_path().read_bytes(), "an ONNX file")):
         try:
-            got = answer(data)
-        except Exception as error:
-            return wrong(yours=f"{type(error).__name__} for {called}", expected=repr(wanted), hint=hint)
-        if got != wanted:
-            return wrong(yours=f"{got!r} for {called}", expected=repr(wanted), hint=hint)
-    return right("Two magic numbers tell most files apart, before anything is loaded.")
+            told = answer(data)
+        except Exception as problem:
+            told = f"{type(problem).__name__}: {problem}"
+        if told is not None:
+            return wrong(yours=f"{told} for {called}", expected="None for bytes that do not load", hint="PlanError.")
+    return right("Every fact came from the engine, none from the file's name.")
 
 
 @exercise("04_4.3")
-def cache_key(answer):
-    model, options = b"a model", {"level": 3, "precision": None}
-    machine = {"tensorrt": "8.6.0", "gpu": "NVIDIA H200"}
-    key = answer(model, options, machine)
-    if not isinstance(key, str):
-        return wrong(
-            yours=key, expected="a text", hint="a hexdigest is a text; Python's hash is a number and differs tomorrow."
-        )
-    if len(key) < 32 or not key.isalnum():
-        return wrong(
-            yours=key, expected="a text of letters and digits, at least 32 of them",
-            hint="sha256(...).hexdigest() has 64, and can be a file name.",
-        )  # fmt: skip
-    turned = answer(model, dict(reversed(options.items())), dict(reversed(machine.items())))
-    if turned != key:
-        return wrong(
-            yours="another key for the same entries in another order", expected="the same key",
-            hint="sort the entries: json.dumps(..., sort_keys=True).",
-        )  # fmt: skip
-    others = {
-        "the model": (b"another model", options, machine),
-        "the model's last byte": (b"a modem", options, machine),
-        "an option": (model, {**options, "level": 0}, machine),
-        "the GPU": (model, options, {**machine, "gpu": "NVIDIA A100"}),
-        "the TensorRT version": (model, options, {**machine, "tensorrt": "10.16.1"}),
-    }
-    for what, arguments in others.items():
-        if answer(*arguments) == key:
-            return wrong(
-                yours=f"the same key, though {what} changed", expected="another key",
-                hint="everything that decides what is built belongs into the hash.",
-            )  # fmt: skip
-    return right("A wrong key is worse than no cache: it gives you the wrong engine.")
+def smaller(answer, report):
+    made = answer()
+    if not hasattr(made, "plan"):
+        return wrong(yours=made, expected="a BuildReport", hint="return what tl.build gives.")
+    share = made.size / report.size
+    told = f"{made.size:,} bytes, {share:.0%} of {report.size:,}"
+    if share > 0.7:
+        hint = "how many bytes does one weight take? Lesson 04_1 has types with fewer."
+        return wrong(yours=told, expected="at most 70 %", hint=hint)
+    data = digits.data()
+    images, labels = data.test_images, data.test_labels
+    try:
+        with tl.Session(made) as session:
+            parts = [(i, min(i + 64, len(images))) for i in range(0, len(images), 64)]
+            found = np.concatenate([session.infer(images[a:b])["logits"].argmax(axis=1) for a, b in parts])
+            session.infer(images[:1])
+    except tl.errors.LessonError as problem:
+        hint = "the same profile as before: 1 to 64 pictures, float32 outside."
+        return wrong(yours=str(problem).splitlines()[0], expected="1 to 64 pictures are taken", hint=hint)
+    accuracy = float((found == labels).mean())
+    if accuracy < 0.99:
+        hint = "is it the same network, and were its scales calibrated with digits?"
+        return wrong(yours=f"{accuracy:.1%} of {len(labels)}", expected="at least 99 % read right", hint=hint)
+    return right(f"{told}; {accuracy:.1%} read right.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from . import sliders
 from .build import accuracy_vs_latency, build_time_vs_level, precision, roofline
 from .drawings import build_flow, digits, flow_chart, ownership
-from .general import ablation, bars, compare, lines
+from .general import ablation, bars, compare, lines, stacked, waterfall
 from .inside import fusion, layer_times
 from .latency import batch_scaling, latency_distribution, latency_over_shape, timeline, timelines, where_time_goes
 from .scoreboard import scoreboard
@@ -37,7 +37,9 @@ __all__ = [
     "roofline",
     "save",
     "scoreboard",
+    "stacked",
     "timeline",
     "timelines",
+    "waterfall",
     "where_time_goes",
 ]

@@ -48,6 +48,61 @@ def bars(
     )
 
 
+def waterfall(
+    parts: Mapping[str, float], *, unit: str = "ms", mark: str | None = None, title: str, note: Any = None
+) -> style.LessonFigure:
+    """Which part of a sum is how long? {part: value} in their order, each bar beginning where the last one ended.
+
+    mark: the part that the figure is about, in another colour. Linear: the bars' lengths are the parts of the sum.
+    """
+    fig, axis = style.new(height=1.6 + 0.34 * len(parts))
+    start, total = 0.0, sum(parts.values())
+    for i, (name, value) in enumerate(parts.items()):
+        look = int(name == mark)
+        axis.barh(i, value, left=start, color=style.color(look), hatch=style.hatch(look), edgecolor=style.PAPER)
+        start += value
+        text = f"{style.number(value)} {unit}"
+        axis.annotate(text, (start, i), xytext=(4, 0), textcoords="offset points", va="center", fontsize=9.5)
+    axis.set_yticks(range(len(parts)), list(parts))
+    axis.invert_yaxis()
+    axis.set_xlim(0, total * 1.2)
+    axis.spines[["left"]].set_visible(False)
+    axis.tick_params(axis="y", length=0)
+    axis.set_xlabel(f"{unit}, from the start to {style.number(total)} {unit}")
+    words = "; ".join(f"{k}: {style.number(v)} {unit}" for k, v in parts.items())
+    return style.finish(fig, title, note, f"One after the other, {unit}: {words}")
+
+
+def stacked(
+    rows: Mapping[str, Mapping[str, float]], *, unit: str = "ms", title: str, note: Any = None
+) -> style.LessonFigure:
+    """What are sums made of? {row: {part: value}}: a bar a row, its parts side by side on a linear scale, the sum
+    at its end. A part of one name has one look in all rows."""
+    fig, axis = style.new(height=2.2 + 0.5 * len(rows))
+    names = list(dict.fromkeys(part for parts in rows.values() for part in parts))
+    most = max(sum(parts.values()) for parts in rows.values())
+    for i, parts in enumerate(rows.values()):
+        start = 0.0
+        for part, value in parts.items():
+            look = names.index(part)
+            face = {"color": style.color(look), "hatch": style.hatch(look), "edgecolor": style.PAPER}
+            axis.barh(i, value, left=start, height=0.6, **face)
+            start += value
+        text = f"{style.number(start)} {unit}"
+        axis.annotate(text, (start, i), xytext=(5, 0), textcoords="offset points", va="center", fontsize=9.5)
+    for look, part in enumerate(names):
+        axis.barh(0, 0, color=style.color(look), hatch=style.hatch(look), edgecolor=style.PAPER, label=part)
+    axis.set_yticks(range(len(rows)), list(rows))
+    axis.invert_yaxis()
+    axis.set_xlim(0, most * 1.18)
+    axis.spines[["left"]].set_visible(False)
+    axis.tick_params(axis="y", length=0)
+    axis.set_xlabel(unit)
+    axis.legend(loc="lower right", fontsize=9, facecolor=style.PAPER)
+    words = "; ".join(f"{row}: {style.number(sum(parts.values()))} {unit}" for row, parts in rows.items())
+    return style.finish(fig, title, note, words)
+
+
 def lines(
     series: Mapping[str, Mapping[float, float]],
     *,

@@ -4,8 +4,21 @@ LOAD = """
 def load_or_build(path, rebuild):
     {body}
 """
-KEY = "import hashlib\ndef cache_key(model, options, machine):\n    return {value}"
-SHA = "hashlib.sha256({what}).hexdigest()"
+ENGINE = "tuple(engine.get_tensor_shape(name))"
+PASSPORT = """
+def passport(plan):
+    try:
+        engine = tl.load(plan)
+    except {error}:
+        return None
+    found = {{}}
+    for i in range(engine.num_io_tensors):
+        name = engine.get_tensor_name(i)
+        is_input = engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT
+        largest = tuple(engine.get_tensor_profile_shape(name, 0)[{place}]) if is_input else None
+        found[name] = {{"input": is_input, "shape": {shape}, "largest": largest}}
+    return found
+"""
 
 ANSWERS = {
     "04_4.1": {
@@ -46,55 +59,47 @@ import contextlib
     },
     "04_4.2": {
         "alternative": """
-def who_made(data):
-    import onnx
-    if data[:4] == b"ftrt":
-        return "TensorRT"
-    if data[:11] == b"TRTL-INTERP":
-        return "interpreter"
-    try:
-        onnx.checker.check_model(onnx.load_model_from_string(data))
-    except Exception:
-        return "unknown"
-    return "ONNX"
+def passport(plan):
+    if not plan or plan[:4] not in (b"ftrt", b"TRTL"):
+        return None
+    engine = trt.Runtime(log).deserialize_cuda_engine(plan)
+    if engine is None:
+        return None
+    names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
+    inputs = [name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT]
+    return {
+        name: {
+            "input": name in inputs,
+            "shape": list(engine.get_tensor_shape(name)),
+            "largest": engine.get_tensor_profile_shape(name, 0)[2] if name in inputs else None,
+        }
+        for name in names
+    }
 """,
         "wrong": [
-            (
-                "def who_made(data):\n"
-                "    return {b'ftrt': 'TensorRT', b'TRTL': 'interpreter'}.get(data[:4], 'unknown')",
-                "it has a node",
-            ),
-            (
-                "import onnx\n"
-                "def who_made(data):\n"
-                "    names = {b'ftrt': 'TensorRT', b'TRTL': 'interpreter'}\n"
-                "    return names.get(data[:4]) or (onnx.load_from_string(data) and 'ONNX')",
-                "catch that",
-            ),
-            (
-                "import onnx\n"
-                "def who_made(data):\n"
-                "    names = {b'ftrt': 'TensorRT', b'TRTL': 'interpreter'}\n"
-                "    try:\n"
-                "        return names.get(data[:4]) or (onnx.load_from_string(data) and 'ONNX')\n"
-                "    except Exception:\n        return 'unknown'",
-                "a model without nodes",
-            ),
-            ("def who_made(data):\n    return 'interpreter'", 'does it begin with b"ftrt"'),
+            (PASSPORT.format(error="tl.errors.PlanError", place=0, shape=ENGINE), "a profile has min, opt and max"),
+            (PASSPORT.format(error="tl.errors.PlanError", place=2, shape="(1, 6)"), "stays -1"),
+            (PASSPORT.format(error="KeyError", place=2, shape=ENGINE), "PlanError"),
+            ("def passport(plan):\n    return {'rows': {}}", "num_io_tensors"),
         ],
     },
     "04_4.3": {
         "alternative": """
-def cache_key(model, options, machine):
-    from hashlib import sha256
-    parts = [repr(sorted(d.items())).encode() for d in (options, machine)]
-    return sha256(b"|".join([sha256(model).digest(), *parts])).hexdigest()
+def smaller():
+    model = tl.precision.quantize(digits.onnx_path(), digits.data().train_images[:64])
+    if tl.compat.strongly_typed():
+        model = tl.precision.to_fp16(model)
+    return tl.build(model, profiles=ranges, permit=("int8", "fp16"), level=1, **fresh)
 """,
         "wrong": [
-            (KEY.format(value="hash((model, str(options), str(machine)))"), "differs tomorrow"),
-            (KEY.format(value=SHA.format(what="model")), "everything that decides"),
-            (KEY.format(value=SHA.format(what="model + str((options, machine)).encode()")), "sort the entries"),
-            (KEY.format(value="str(sorted(options.items())) + model.decode()"), "can be a file name"),
+            ("def smaller():\n    return report", "how many bytes does one weight take"),
+            (
+                "def smaller():\n    half = tl.precision.to_fp16(digits.onnx_path())\n"
+                "    few = {'images': ((1, 1, 32, 32), (8, 1, 32, 32), (8, 1, 32, 32))}\n"
+                "    return tl.build(half, profiles=few, level=1, **fresh)",
+                "the same profile",
+            ),
+            ("def smaller():\n    return report.plan[:1000]", "return what tl.build gives"),
         ],
     },
 }
