@@ -55,7 +55,9 @@ def lay_out(source: Path, repository: str) -> None:
         target = source / "notebooks" / path.name
         target.parent.mkdir(exist_ok=True)
         try:
-            page = site_lessons.page(json.loads(path.read_text("utf-8")), terms, path.name, repository)
+            page = site_lessons.page(
+                json.loads(path.read_text("utf-8")), terms, path.name, repository, path.parent / "checks"
+            )
         except (ValueError, KeyError, TypeError) as error:
             stop(f"lesson {path.stem} cannot be shown.", str(error), "Mend it: trt-lessons run it --in-place.")
         target.write_text(json.dumps(page, ensure_ascii=False), "utf-8")

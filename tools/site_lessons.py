@@ -1,4 +1,4 @@
-"""The site's lessons and glossary: predictions folded, terms linked, figures with their alt texts."""
+"""The site's lessons and glossary: predictions and answers folded, terms linked, figures with their alt texts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from trt_lessons.workbook import quiz
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,11 @@ def glossary_page(terms: list[Term]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def page(notebook: dict, terms: list[Term], name: str, repository: str) -> dict:
-    """A notebook as the site shows it. Raises ValueError where a cell holds an error in place of an output."""
+def page(notebook: dict, terms: list[Term], name: str, repository: str, checks: Path) -> dict:
+    """A notebook as the site shows it. checks: the folder with the lessons' questions.
+
+    Raises ValueError where a cell holds an error in place of an output, ExerciseError for questions that are damaged.
+    """
     notebook = copy.deepcopy(notebook)
     cells = notebook["cells"]
     for cell in cells:
@@ -52,6 +57,8 @@ def page(notebook: dict, terms: list[Term], name: str, repository: str) -> dict:
             describe_picture(cell)
     lower_headings(cells)
     fold_answers(cells)
+    for cell in cells:
+        write_questions(cell, checks)
     link_terms(cells, terms)
     if repository:
         cells.insert(
@@ -78,16 +85,22 @@ def lower_headings(cells: list[dict]) -> None:
 
 
 def fold_answers(cells: list[dict]) -> None:
-    """After a prediction, fold the next output and the paragraph that says what happened."""
-    asked = told = False
+    """After a prediction, fold what is shown until its outcome, and the paragraph that says what happened."""
+    asked: set[str] = set()
+    told = False
     for cell in cells:
         if cell["cell_type"] == "markdown":
             if told:
                 cell["source"] = fold_paragraph(cell["source"])
-            asked, told = "**Predict" in cell["source"], False
-        elif asked and cell.get("outputs"):
-            cell["metadata"].setdefault("tags", []).append("hide-output")
-            told = True
+            told = told and "**What happened" not in cell["source"] and "<summary>What happened" not in cell["source"]
+        elif found := re.findall(r"tl\.predict\(\s*[\"']([\w.]+)", cell["source"]):
+            asked |= set(found)
+        elif asked:
+            if cell.get("outputs"):
+                cell["metadata"].setdefault("tags", []).append("hide-output")
+            outcomes = set(re.findall(r"tl\.outcome\(\s*[\"']([\w.]+)", cell["source"]))
+            told = told or bool(asked & outcomes)
+            asked -= outcomes
 
 
 def fold_paragraph(text: str) -> str:
@@ -97,6 +110,23 @@ def fold_paragraph(text: str) -> str:
         return text
     folded = f'<details class="happened"><summary>What happened</summary>\n\n{found[1]}\n\n</details>\n'
     return text[: found.start()] + folded + text[found.end() :]
+
+
+def write_questions(cell: dict[str, Any], checks: Path) -> None:
+    """A cell `tl.quiz("02")` as text: the questions, the reasons of each one's choices folded below it."""
+    called = re.match(r"tl\.quiz\([\"'](\w+)[\"']\)", cell["source"]) if cell["cell_type"] == "code" else None
+    if not called:
+        return
+    parts = []
+    for number, asked in enumerate(quiz.read(quiz.files(checks)[called[1]]), 1):
+        letters = quiz.LETTERS[: len(asked.choices)]
+        choices = [f"- {letter}) {text}" for letter, (text, _) in zip(letters, asked.choices, strict=True)]
+        reasons = [f"- {asked.verdict(letter)}" for letter in letters]
+        head = '<details class="answers"><summary>Answers</summary>'
+        parts += [f"**{number}. {asked.ask}**", "\n".join(choices), head, "\n".join(reasons), "</details>"]
+    cell.update(cell_type="markdown", source="\n\n".join(parts))
+    for key in ("outputs", "execution_count"):
+        cell.pop(key, None)
 
 
 def link_terms(cells: list[dict], terms: list[Term]) -> None:

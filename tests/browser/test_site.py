@@ -131,6 +131,58 @@ def test_a_prediction_is_folded_and_opens(site: Path, browser: Any, serve: Any) 
     assert not answer.is_displayed()
 
 
+def test_the_outcome_of_a_prediction_is_folded_and_the_question_is_not() -> None:
+    cells = [
+        markdown("**Predict:** which?"),
+        code('tl.predict("02.a", "one", "two")'),
+        code("print(1)"),
+        code('print(2)\ntl.outcome("02.a", "one")'),
+        markdown("**What happened.** It was one.\n\nNow the next thing."),
+        code("print(3)"),
+        markdown("**What happened.** Nothing was asked here."),
+    ]
+    site_lessons().fold_answers(cells)
+    hidden = ["hide-output" in cell["metadata"].get("tags", []) for cell in cells]
+    assert hidden == [False, False, True, True, False, False, False]
+    assert cells[4]["source"].startswith("<details") and cells[4]["source"].endswith("Now the next thing.")
+    assert "<details" not in cells[6]["source"]
+
+
+def test_questions_are_text_and_their_answers_are_folded(tmp_path: Path) -> None:
+    choices = [{"text": "first", "why": "No."}, {"text": "second", "why": "Yes."}]
+    question = {"ask": "Which?", "choices": choices, "right": 1}
+    (tmp_path / "02_x.quiz.json").write_text(json.dumps({"questions": [question]}))
+    cell = code('tl.quiz("02")')
+    site_lessons().write_questions(cell, tmp_path)
+    shown, _, folded = cell["source"].partition("<details")
+    assert cell["cell_type"] == "markdown" and "outputs" not in cell
+    assert "**1. Which?**" in shown and "- b) second" in shown and "Yes" not in shown
+    assert "- a) not right. No." in folded and "- b) right. Yes." in folded
+
+
+def test_answers_are_folded_on_the_page(site: Path, browser: Any, serve: Any) -> None:
+    browser.get(f"{serve(site)}/notebooks/02_inference_flow.html")
+    folded = browser.find_elements("css selector", "details.answers")
+    assert len(folded) == 5 and not folded[0].find_element("css selector", "li").is_displayed()
+    click(browser, "details.answers > summary")
+    wait(folded[0].find_element("css selector", "li").is_displayed, 5)
+
+
+def markdown(text: str) -> dict:
+    return {"cell_type": "markdown", "metadata": {}, "source": text}
+
+
+def code(text: str) -> dict:
+    return {"cell_type": "code", "metadata": {}, "source": text, "outputs": [{"output_type": "stream"}]}
+
+
+def site_lessons() -> Any:
+    sys.path.insert(0, str(ROOT / "tools"))
+    import site_lessons
+
+    return site_lessons
+
+
 def test_a_phones_width(site: Path, browser: Any, serve: Any) -> None:
     size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
