@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import site_api
 import site_lessons
 
+from trt_lessons.errors import ExerciseError
 from trt_lessons.workbook.execute import notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -58,7 +59,7 @@ def lay_out(source: Path, repository: str) -> None:
             page = site_lessons.page(
                 json.loads(path.read_text("utf-8")), terms, path.name, repository, path.parent / "checks"
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, ExerciseError) as error:
             stop(f"lesson {path.stem} cannot be shown.", str(error), "Mend it: trt-lessons run it --in-place.")
         target.write_text(json.dumps(page, ensure_ascii=False), "utf-8")
     names = [f"notebooks/{path.stem}" for path in lessons]

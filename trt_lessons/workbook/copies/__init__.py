@@ -143,7 +143,7 @@ class Workbook:
             with FileLock(self.target / ".lab.lock"):
                 self._sweep()
                 self.files = self._read_manifest()
-                return [self._bring(path) for path in self._sources()]
+                return [self._bring(name, content) for name, content in self._contents()]
         except OSError as error:
             raise ExerciseError(
                 f"The workbook in {self.target} cannot be written.",
@@ -157,6 +157,20 @@ class Workbook:
         parts_to_skip = {"__pycache__", ".ipynb_checkpoints"}
         kept = [p for p in files if not parts_to_skip & set(p.relative_to(self.source).parts)]
         return sorted((p for p in kept if not p.name.startswith(".")), key=lambda p: (p.parent, lesson_order(p)))
+
+    def _contents(self) -> Iterator[tuple[str, bytes]]:
+        """(name, content) of each file as a learner gets it, and of the pages in docs/ that the lessons link to."""
+        pages: set[str] = set()
+        for path in self._sources():
+            content = path.read_bytes()
+            if path.suffix == ".ipynb":
+                content = encode(learners(json.loads(content)))
+                pages |= set(re.findall(r"\]\(\.\./docs/([\w-]+\.md)", content.decode()))
+                content = content.replace(b"](../docs/", b"](docs/")  # in the learner's folder: JupyterLab sees no other
+            yield path.relative_to(self.source).as_posix(), content
+        for page in (self.source.parent / "docs" / name for name in sorted(pages)):
+            if page.is_file():
+                yield f"docs/{page.name}", page.read_bytes().replace(b"](../notebooks/", b"](../")
 
     def _sweep(self) -> None:
         """Remove the temporary files that a killed run left."""
@@ -209,12 +223,8 @@ class Workbook:
             content = json.dumps({"version": 1, "files": self.files}, indent=1, sort_keys=True)
             write_atomically(self.manifest_file, content.encode())
 
-    def _bring(self, path: Path) -> Copied:
+    def _bring(self, name: str, content: bytes) -> Copied:
         """One file of the lessons into the workbook."""
-        name = path.relative_to(self.source).as_posix()
-        content = path.read_bytes()
-        if path.suffix == ".ipynb":
-            content = encode(learners(json.loads(content)))
         mine, known = self.target / name, self.files.get(name, {})
         if not mine.exists():
             self._write(name, content)
@@ -231,7 +241,7 @@ class Workbook:
         merged = self._merge(name, mine.read_bytes(), content)
         if merged:
             return merged
-        beside = self._beside(path, name, content)
+        beside = self._beside(name, content)
         self._note(name, written=known.get("written", ""), lesson=lesson)
         return beside
 
@@ -275,9 +285,9 @@ class Workbook:
                 return backup
         raise ExerciseError(f"There are too many backups of {name}.", cure="Move some of them away.")
 
-    def _beside(self, path: Path, name: str, content: bytes) -> Copied:
+    def _beside(self, name: str, content: bytes) -> Copied:
         """The lesson is newer and the file is the learner's: keep both."""
-        if path.suffix != ".ipynb":  # a check has to fit its lesson: the learner's goes aside
+        if not name.endswith(".ipynb"):  # a check has to fit its lesson: the learner's goes aside
             aside = self._free(name, "yours")
             write_atomically(self.target / aside, (self.target / name).read_bytes())
             self._write(name, content)
