@@ -14,6 +14,7 @@ from .errors import LessonError
 from .files import home, probe
 from .measuring import turns
 from .scale import commands as scale
+from .workbook.languages import commands as languages
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -60,6 +61,8 @@ def parser() -> argparse.ArgumentParser:
     models.register(commands)
 
     scale.add(commands)
+
+    languages.register(commands)
 
     compare = commands.add_parser("compare", help="the recordings of two machines beside each other")
     compare.add_argument("mine", nargs="?", help="folder in data/recordings, or a path (default: this machine)")

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ...errors import ExerciseError
 from ...files import lesson_order, sha256, write_atomically
+from ..languages.prose import LANGUAGES
 from .merge import merge, read_notebook, same_sources
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
@@ -154,7 +155,7 @@ class Workbook:
     def _sources(self) -> list[Path]:
         """Every file of the lessons: notebooks, their checks, pictures."""
         files = (p for p in self.source.rglob("*") if p.is_file())
-        parts_to_skip = {"__pycache__", ".ipynb_checkpoints"}
+        parts_to_skip = {"__pycache__", ".ipynb_checkpoints", *LANGUAGES}
         kept = [p for p in files if not parts_to_skip & set(p.relative_to(self.source).parts)]
         return sorted((p for p in kept if not p.name.startswith(".")), key=lambda p: (p.parent, lesson_order(p)))
 

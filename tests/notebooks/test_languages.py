@@ -1,0 +1,123 @@
+"""The Chinese edition is in step with the English one: every text cell, its numbers, code, links, terms and manners."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from trt_lessons.errors import LessonError
+from trt_lessons.workbook.execute import notebooks
+from trt_lessons.workbook.languages import prose, step
+
+ROOT = Path(__file__).resolve().parents[2]
+LESSONS = notebooks(ROOT / "notebooks")
+WORDS = step.words(ROOT / "docs" / "glossary.csv")
+TRANSLATED = [path for path in LESSONS if prose.file_of(path, "zh-CN").exists()]
+# Lessons whose translation is still to come; a lesson that is not named here has to have one.
+AWAITED = set(
+    "01_nvinfer1_components 02_inference_flow 03_build_flow 04_1_precision 04_2_fusion 04_3_streams_and_graphs "
+    "04_4_engines_on_disk 04_5_fine_control 04_6_a_host_that_keeps_up 05_2_profiles_that_pay 05_dynamic_shapes "
+    "06_your_own_model 07_2_when_it_is_slow 07_when_it_fails 08_ask_nvidias_compiler".split()
+)
+
+
+def test_every_lesson_has_a_translation() -> None:
+    missing = {path.stem for path in LESSONS} - {path.stem for path in TRANSLATED}
+    assert missing <= AWAITED, sorted(missing - AWAITED)
+
+
+def test_every_translation_has_its_lesson() -> None:
+    files = {path.stem for path in (ROOT / "notebooks" / "zh-CN").glob("*.md")}
+    assert files == {path.stem for path in TRANSLATED}
+
+
+@pytest.mark.parametrize("path", TRANSLATED, ids=lambda path: path.stem)
+def test_a_lesson_is_in_step(path: Path) -> None:
+    found = step.compare(prose.read_lesson(path), prose.read(prose.file_of(path, "zh-CN")), WORDS)
+    assert not found, "\n".join(f"{path.stem}#{one.cell}: {one.kind}: {one.what}" for one in found)
+
+
+@pytest.mark.parametrize("path", TRANSLATED, ids=lambda path: path.stem)
+def test_a_composed_lesson_has_the_same_code_and_no_english_cell(path: Path) -> None:
+    import nbformat
+
+    lesson = json.loads(path.read_text("utf-8"))
+    made = prose.compose(lesson, prose.read(prose.file_of(path, "zh-CN")))
+    nbformat.validate(nbformat.from_dict(made))
+    assert [cell["id"] for cell in made["cells"]] == [cell["id"] for cell in lesson["cells"]]
+    code = [cell for cell in made["cells"] if cell["cell_type"] == "code"]
+    assert code == [cell for cell in lesson["cells"] if cell["cell_type"] == "code"]
+    same = {cell for cell, text in prose.english(made).items() if text == prose.english(lesson)[cell]}
+    assert not same
+
+
+# --- the comparison sees what it has to see ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese", "seen"),
+    [
+        ("It takes 5.76 ms.", "需要 5.67 ms。", "numbers"),
+        ("It takes 5.76 ms.", "需要 5.76 µs。", "units"),
+        ("It takes 1,000 rows.", "有 1000 行。", "numbers"),
+        ("Ask `tl.build`.", "问 `tl.builds`。", "code"),
+        ("[Lesson 02](02_a.ipynb)", "[第 02 课](03_a.ipynb)", "links"),
+        ("See lesson 04_1.", "见第 04_2 课。", "numbers"),
+        ("See https://a.b/c now.", "见 https://a.b/d。", "addresses"),
+        ("In FP16 it runs.", "用 FP8 运行。", "names"),
+        ("## It runs", "### 运行", "headings"),
+        ("```python\nx = 1\n```", "```python\nx = 2\n```", "code blocks"),
+        ("<details>it</details>", "它", "tags"),
+        ("| a |\n| b |", "| 甲 |", "rows"),
+    ],
+)
+def test_a_difference_is_seen(english: str, chinese: str, seen: str) -> None:
+    assert seen in [what.partition(":")[0] for what in step.differences(english, chinese)]
+
+
+def test_what_is_the_same_is_no_difference() -> None:
+    english = "**Now.** `tl.build` takes 5.76 ms on an H100, 1 % more ([lesson 04_1](04_1_precision.ipynb))."
+    chinese = "**现在。** 在 H100 上 `tl.build` 需要 5.76 ms，多了 1 %（[第 04_1 课](04_1_precision.ipynb)）。"
+    assert step.differences(english, chinese) == [] and step.manners(chinese) == []
+
+
+def test_a_term_is_translated_as_the_glossary_says() -> None:
+    assert step.missing_terms("Two engines run.", "两个发动机在运行。", WORDS) == ["engines: 引擎"]
+    assert step.missing_terms("Two engines run.", "两个引擎在运行。", WORDS) == []
+    assert step.missing_terms("A plan is read.", "读入一个 plan。", WORDS) == []
+    assert step.missing_terms("The timing cache", "计时缓存", WORDS) == []  # and not a cache of its own
+    assert step.missing_terms("`engine` is a name", "这是名字", WORDS) == []
+    assert step.missing_terms("A notebook's kernel", "笔记本的内核", WORDS, ("kernel",)) == []
+    assert step.missing_terms("A notebook's kernel", "笔记本的内核", WORDS) != []
+
+
+@pytest.mark.parametrize("text", ["你好, 世界", "运行FP16", "用`tl`运行", "**好。**再来", "第一行，\n第二行", "再见."])
+def test_bad_manners_are_seen(text: str) -> None:
+    assert step.manners(text)
+
+
+def test_a_changed_cell_is_stale_and_stays_english() -> None:
+    lesson = {"cells": [{"cell_type": "markdown", "id": "a", "source": ["New."]}]}
+    pieces = prose.parse(f"<!-- cell: a sha256:{prose.digest('Old.')} -->\n旧的。\n")
+    assert [one.kind for one in step.compare(prose.english(lesson), pieces, WORDS)] == ["stale"]
+    assert prose.compose(lesson, pieces) == lesson
+    assert [one.kind for one in step.compare({"b": "Some words."}, pieces, WORDS)] == ["missing", "unknown"]
+
+
+def test_a_skeleton_keeps_what_is_there() -> None:
+    pieces = prose.parse("<!-- cell: b sha256:0123456789ab other: kernel, scale -->\n二\n")
+    text = prose.skeleton({"a": "One.", "b": "Two."}, pieces)
+    again = prose.parse(text)
+    assert list(again) == ["a", "b"] and again["b"] == pieces["b"] and again["b"].other == ("kernel", "scale")
+    assert [one.kind for one in step.compare({"a": "One word."}, again, WORDS)] == ["missing", "unknown"]
+
+
+def test_a_damaged_file_is_told() -> None:
+    with pytest.raises(LessonError, match="twice"):
+        prose.parse("<!-- cell: a sha256:0123456789ab -->\n一\n" * 2)
+    with pytest.raises(LessonError, match="before the first"):
+        prose.parse("一\n")
+    with pytest.raises(LessonError, match="en, zh-CN"):
+        prose.check_language("fr")

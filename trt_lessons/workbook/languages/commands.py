@@ -1,0 +1,71 @@
+"""The command `trt-lessons translate`, for those who look after an edition in another language."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from ...errors import LessonError
+from ...files import home, write_atomically
+from ..execute import find_notebook, lessons_folder, notebooks
+from . import prose, step
+
+
+def register(commands: Any) -> None:
+    """Add the command to the command line (argparse's subparsers)."""
+    translate = commands.add_parser("translate", help="the edition in another language: what is missing or not in step")
+    translate.add_argument("lessons", nargs="*", metavar="LESSON", help='"02" (default: all)')
+    translate.add_argument("--language", default="zh-CN", metavar="L", help="the edition (zh-CN)")
+    what = translate.add_mutually_exclusive_group()
+    what.add_argument("--stale", action="store_true", help="list it, with the English text (what is done by default)")
+    what.add_argument("--skeleton", action="store_true", help="write the lesson's file, with every cell that it lacks")
+    translate.set_defaults(do=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """List what is not in step, or write skeletons; 1 where something is not."""
+    language = prose.check_language(args.language)
+    folder = lessons_folder()
+    paths = [find_notebook(name, folder) for name in args.lessons] or notebooks(folder)
+    if args.skeleton:
+        if not args.lessons:
+            raise LessonError("Which lesson's skeleton?", cure="trt-lessons translate 02 --skeleton")
+        for path in paths:
+            print(_write_skeleton(path, language))
+        return 0
+    known = step.words(home() / "docs" / "glossary.csv")
+    told = {path: list(_lesson(path, language, known)) for path in paths}
+    print("\n".join(line for lines in told.values() for line in lines) or "everything is in step")
+    return 1 if any(told.values()) else 0
+
+
+def _write_skeleton(path: Path, language: str) -> str:
+    file = prose.file_of(path, language)
+    texts, pieces = prose.read_lesson(path), prose.read(file)
+    gone = [cell for cell in pieces if cell not in texts]
+    if gone:
+        cure = f"Move what is of use from {file.name} and take these pieces out."
+        raise LessonError(f"{path.stem} has no cell {', '.join(gone)} any more.", cure=cure)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, prose.skeleton(texts, pieces).encode())
+    return f"{file.parent.name}/{file.name}: {len(texts)} cells, {len(texts) - len(pieces)} of them new"
+
+
+def _lesson(path: Path, language: str, known: list[step.Word]) -> list[str]:
+    """What is not in step in one lesson, with the English text of what has to be written."""
+    file = prose.file_of(path, language)
+    texts = prose.read_lesson(path)
+    if not file.exists():
+        cure = f"trt-lessons translate {path.stem} --skeleton"
+        return [f"{path.stem}: no {file.parent.name}/{file.name}, {len(texts)} cells ({cure})"]
+    pieces = prose.read(file)
+    lines = []
+    for found in step.compare(texts, pieces, known):
+        lines.append(f"{path.stem}#{found.cell}: {found.kind}: {found.what}")
+        if found.kind in ("missing", "stale"):
+            piece = pieces.get(found.cell, prose.Piece(found.cell, "", ""))
+            head = prose.Piece(found.cell, prose.digest(texts[found.cell]), "", piece.other).head()
+            lines.append(textwrap.indent(f"{head}\n{texts[found.cell]}", "    "))
+    return lines
