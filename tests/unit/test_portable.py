@@ -36,7 +36,7 @@ def runtimes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     good, bad, eight = place / "lean114", place / "lean1016", place / "lean86" / "tensorrt_lean"
     for folder in (good / "tensorrt_lean_bindings", bad / "tensorrt_lean_bindings", eight):
         folder.mkdir(parents=True)
-    whole = "from trt_lessons.interpreter.tensorrt import *\nfrom trt_lessons.interpreter.tensorrt import nptype\n"
+    whole = "from trt_lessons.interpreter.tensorrt import *\n"
     (good / "tensorrt_lean_bindings" / "__init__.py").write_text(whole)
     (bad / "tensorrt_lean_bindings" / "__init__.py").write_text(
         whole + "class Runtime:\n    def __init__(self, log): self.log = log\n"
