@@ -169,8 +169,10 @@ def backend_line() -> str:
 
 def lab_command(root: Path, port: int | None, rest: list[str]) -> list[str]:
     """The command that starts JupyterLab on localhost, with a token, in the learner's folder."""
+    from .workbook.copies.saving import HOOK
+
     command = [sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1"]
-    command.append(f"--ServerApp.root_dir={root.absolute()}")
+    command += [f"--ServerApp.root_dir={root.absolute()}", f"--ContentsManager.pre_save_hook={HOOK}"]
     command += ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     if (root / "START.ipynb").exists():
         command.append("--LabApp.default_url=/lab/tree/START.ipynb")

@@ -52,5 +52,6 @@ c.Spawner.args = [
     "--MappingKernelManager.cull_idle_timeout=3600",
     "--MappingKernelManager.cull_interval=300",
     "--MappingKernelManager.cull_connected=True",
+    "--ContentsManager.pre_save_hook=trt_lessons.workbook.copies.saving.without_widgets",
     "--ServerApp.terminado_settings=shell_command=bash",  # no login shell, which would set PATH anew
 ]

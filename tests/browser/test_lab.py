@@ -157,6 +157,22 @@ def test_the_figure_has_a_name_in_the_accessibility_tree(lesson: Any) -> None:
     assert names and "after: 1" in names[0] and "drawn for a test" in names[0]
 
 
+def test_a_lesson_that_is_opened_again_shows_no_error(lesson: Any, home: Path) -> None:
+    """Nothing of a widget is saved; run again, the cell shows the guess that was kept."""
+    wait(find(lesson, ".widget-radio-box input"))
+    do(lesson, "docmanager:save")
+    file = home / "workbook" / "90_try_it.ipynb"
+    saved = wait(lambda: file.read_text() if "by keyboard" in file.read_text() else "")
+    assert "widget-view" not in saved and "image/png" in saved
+    do(lesson, "docmanager:reload")
+    wait(lambda: not find(lesson, ".jupyter-widgets")())
+    assert find(lesson, ".jp-OutputArea-output", "by keyboard: tl.quiz")()
+    assert not find(lesson, ".jp-OutputArea-output", "Error")()
+    do(lesson, "notebook:run-all-cells")
+    radio = wait(lambda: len(found := find(lesson, ".widget-radio-box input")()) == 3 and found)
+    assert [one.is_selected() for one in radio] == [False, True, False]
+
+
 def test_the_command_is_found_in_a_cell(lesson: Any) -> None:
     wait(find(lesson, ".jp-OutputArea-output", "trt-lessons 0."))
 
