@@ -230,6 +230,34 @@ ENTRIES = [
         tl.plots.lines(times, xlabel="width, pixels", ylabel="ms a query", title=title, note=graphs)
         """,
     ),
+    Entry(
+        "waterfall",
+        "Which part of a sum is how long?",
+        "04_4_engines_on_disk",
+        ("cold start",),
+        """
+        cold = recall("cold start")
+        stages = dict(cold["ResNet-50"]["new process"])
+        stages.pop("second inference")
+        parts = {name: 1000 * seconds for name, seconds in stages.items()}
+        title = f"Imports and CUDA take {parts['imports and CUDA'] / sum(parts.values()):.0%} of a start from a plan"
+        tl.plots.waterfall(parts, mark="imports and CUDA", title=title, note=cold)
+        """,
+    ),
+    Entry(
+        "stacked",
+        "What are sums made of?",
+        "04_4_engines_on_disk",
+        ("cold start", "start the builder"),
+        """
+        cold, started = recall("cold start"), recall("start the builder")
+        big, name = cold["ResNet-50"], "imports to the first answer"
+        wait = sum(big["new process"].values()) - big["new process"]["second inference"]
+        made = {"start the builder": started.value, "build, level 0": big["build"], name: wait}
+        title = f"From a plan the first answer comes {sum(made.values()) / wait:.0f} times sooner"
+        tl.plots.stacked({"from the ONNX file": made, "from the plan": {name: wait}}, unit="s", title=title, note=cold)
+        """,
+    ),
 ]
 
 NOT_SHOWN = {
