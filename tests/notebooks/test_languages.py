@@ -9,7 +9,7 @@ import pytest
 
 from trt_lessons.errors import LessonError
 from trt_lessons.workbook.execute import notebooks
-from trt_lessons.workbook.languages import prose, step
+from trt_lessons.workbook.languages import follow, prose, quizzes, step
 
 ROOT = Path(__file__).resolve().parents[2]
 LESSONS = notebooks(ROOT / "notebooks")
@@ -36,6 +36,8 @@ def test_every_translation_has_its_lesson() -> None:
 @pytest.mark.parametrize("path", TRANSLATED, ids=lambda path: path.stem)
 def test_a_lesson_is_in_step(path: Path) -> None:
     found = step.compare(prose.read_lesson(path), prose.read(prose.file_of(path, "zh-CN")), WORDS)
+    asked, there = quizzes.read(quizzes.english_file(path)), quizzes.read(quizzes.file_of(path, "zh-CN"))
+    found += quizzes.compare(asked, there, WORDS)
     assert not found, "\n".join(f"{path.stem}#{one.cell}: {one.kind}: {one.what}" for one in found)
 
 
@@ -51,6 +53,17 @@ def test_a_composed_lesson_has_the_same_code_and_no_english_cell(path: Path) -> 
     assert code == [cell for cell in lesson["cells"] if cell["cell_type"] == "code"]
     same = {cell for cell, text in prose.english(made).items() if text == prose.english(lesson)[cell]}
     assert not same
+
+
+@pytest.mark.parametrize("path", TRANSLATED, ids=lambda path: path.stem)
+def test_the_questions_of_a_lesson_are_chinese(path: Path) -> None:
+    english = quizzes.english_file(path)
+    if not english.exists():
+        return
+    made = json.loads(quizzes.compose(english.read_bytes(), quizzes.read(quizzes.file_of(path, "zh-CN"))))["questions"]
+    asked = quizzes.read(english)
+    assert [one["right"] for one in made] == [one["right"] for one in asked]
+    assert not {one["ask"] for one in made} & {one["ask"] for one in asked}
 
 
 # --- the comparison sees what it has to see ---------------------------------------------------------------
@@ -121,3 +134,50 @@ def test_a_damaged_file_is_told() -> None:
         prose.parse("一\n")
     with pytest.raises(LessonError, match="en, zh-CN"):
         prose.check_language("fr")
+
+
+# --- questions, and numbers that follow -------------------------------------------------------------------
+
+ASKED = {"ask": "How many engines?", "choices": [{"text": "1", "why": "no."}, {"text": "2", "why": "yes."}], "right": 1}
+
+
+def test_a_question_is_translated_while_it_is_in_step() -> None:
+    choices = [{"text": "1", "why": "不对。"}, {"text": "2", "why": "对。"}]
+    there = {"of": quizzes.sum_of(ASKED), "ask": "几个引擎？", "choices": choices, "right": 1}
+    content = json.dumps({"questions": [ASKED]}).encode()
+    made = json.loads(quizzes.compose(content, [there]))["questions"][0]
+    assert (made["ask"], made["choices"][1], made["right"]) == ("几个引擎？", {"text": "2", "why": "对。"}, 1)
+    assert quizzes.compare([ASKED], [there], WORDS) == []
+    changed = {**ASKED, "right": 0}
+    assert [one.kind for one in quizzes.compare([changed], [there], WORDS)] == ["missing", "unknown"]
+    assert json.loads(quizzes.compose(json.dumps({"questions": [changed]}).encode(), [there]))["questions"] == [changed]
+    wrong = {**there, "ask": "几个 3？"}
+    assert {one.kind for one in quizzes.compare([ASKED], [wrong], WORDS)} == {"differs"}
+    assert json.loads(quizzes.skeleton([ASKED], []))["questions"] == [{"of": quizzes.sum_of(ASKED), **ASKED}]
+
+
+def test_changed_numbers_are_carried_over() -> None:
+    old, new = "It takes 5.76 ms,\nnot 3 ms.", "It takes 5.81 ms, not 3 ms."
+    assert follow.carried(old, new, "需要 5.76 ms，不是 3 ms。") == "需要 5.81 ms，不是 3 ms。"
+    assert follow.carried(old, new, "不是 3 ms，而是 5.76 ms。") == "不是 3 ms，而是 5.81 ms。"
+    assert follow.carried(old, "It took 5.81 ms, not 3 ms.", "需要 5.76 ms，不是 3 ms。") is None
+    assert follow.carried("1 and 1 of 2", "3 and 4 of 2", "2 里的 1 和 1") is None  # which 1 is which?
+
+
+def test_a_stale_piece_follows_by_gits_history(tmp_path: Path) -> None:
+    import subprocess
+
+    def commit(text: str) -> Path:
+        path = tmp_path / "01_a.ipynb"
+        path.write_text(json.dumps({"cells": [{"cell_type": "markdown", "id": "a", "source": [text]}]}), "utf-8")
+        who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        for words in (["init", "-q"], ["add", "."], [*who, "commit", "-q", "-m", "x"]):
+            subprocess.run(["git", *words], cwd=tmp_path, check=True, timeout=60)
+        return path
+
+    piece = prose.Piece("a", prose.digest("It takes 1 ms."), "需要 1 ms。")
+    commit("It takes 1 ms.")
+    path = commit("It takes 2 ms.")
+    pieces, mended = follow.follow(path, {"a": piece})
+    assert mended == ["a"] and pieces["a"] == prose.Piece("a", prose.digest("It takes 2 ms."), "需要 2 ms。")
+    assert follow.follow(path, pieces) == (pieces, [])

@@ -10,7 +10,7 @@ from typing import Any
 from ...errors import LessonError
 from ...files import home, write_atomically
 from ..execute import find_notebook, lessons_folder, notebooks
-from . import prose, step
+from . import follow, prose, quizzes, step
 
 
 def register(commands: Any) -> None:
@@ -21,11 +21,12 @@ def register(commands: Any) -> None:
     what = translate.add_mutually_exclusive_group()
     what.add_argument("--stale", action="store_true", help="list it, with the English text (what is done by default)")
     what.add_argument("--skeleton", action="store_true", help="write the lesson's file, with every cell that it lacks")
+    what.add_argument("--follow", action="store_true", help="carry over changes of numbers alone, by git's history")
     translate.set_defaults(do=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """List what is not in step, or write skeletons; 1 where something is not."""
+    """List what is not in step, write skeletons, or follow changed numbers; 1 where something is not in step."""
     language = prose.check_language(args.language)
     folder = lessons_folder()
     paths = [find_notebook(name, folder) for name in args.lessons] or notebooks(folder)
@@ -35,6 +36,8 @@ def run(args: argparse.Namespace) -> int:
         for path in paths:
             print(_write_skeleton(path, language))
         return 0
+    for path in paths if args.follow else ():
+        _follow(path, language)
     known = step.words(home() / "docs" / "glossary.csv")
     told = {path: list(_lesson(path, language, known)) for path in paths}
     print("\n".join(line for lines in told.values() for line in lines) or "everything is in step")
@@ -50,7 +53,19 @@ def _write_skeleton(path: Path, language: str) -> str:
         raise LessonError(f"{path.stem} has no cell {', '.join(gone)} any more.", cure=cure)
     file.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(file, prose.skeleton(texts, pieces).encode())
+    asked = quizzes.read(quizzes.english_file(path))
+    if asked:
+        sheet = quizzes.file_of(path, language)
+        write_atomically(sheet, quizzes.skeleton(asked, quizzes.read(sheet)))
     return f"{file.parent.name}/{file.name}: {len(texts)} cells, {len(texts) - len(pieces)} of them new"
+
+
+def _follow(path: Path, language: str) -> None:
+    file = prose.file_of(path, language)
+    pieces, mended = follow.follow(path, prose.read(file))
+    if mended:
+        write_atomically(file, "\n".join(f"{one.head()}\n{one.text}\n" for one in pieces.values()).encode())
+        print(f"{path.stem}: carried over: {', '.join(mended)}")
 
 
 def _lesson(path: Path, language: str, known: list[step.Word]) -> list[str]:
@@ -68,4 +83,7 @@ def _lesson(path: Path, language: str, known: list[step.Word]) -> list[str]:
             piece = pieces.get(found.cell, prose.Piece(found.cell, "", ""))
             head = prose.Piece(found.cell, prose.digest(texts[found.cell]), "", piece.other).head()
             lines.append(textwrap.indent(f"{head}\n{texts[found.cell]}", "    "))
+    sheet = quizzes.file_of(path, language)
+    for found in quizzes.compare(quizzes.read(quizzes.english_file(path)), quizzes.read(sheet), known):
+        lines.append(f"{path.stem}#{found.cell}: {found.kind}: {found.what}")
     return lines

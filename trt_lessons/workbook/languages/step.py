@@ -147,7 +147,7 @@ def compare(texts: dict[str, str], pieces: dict[str, Piece], known: list[Word]) 
     found = []
     for cell, text in texts.items():
         piece = pieces.get(cell)
-        if piece is None or not piece.text or not _translated(text, piece.text):
+        if piece is None or not piece.text or not translated(text, piece.text):
             found.append(Finding(cell, "missing", "not translated"))
         elif piece.of != digest(text):
             found.append(Finding(cell, "stale", f"the English has changed; its sum is now {digest(text)}"))
@@ -163,6 +163,6 @@ def compare(texts: dict[str, str], pieces: dict[str, Piece], known: list[Word]) 
     return found
 
 
-def _translated(text: str, translation: str) -> bool:
+def translated(text: str, translation: str) -> bool:
     """Whether it is Chinese: a cell with words and without a Chinese character is the English text still."""
     return bool(re.search(HAN, translation)) or not re.search(r"[a-z]{3}", _prose(text))
