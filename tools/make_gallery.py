@@ -261,6 +261,8 @@ ENTRIES = [
 ]
 
 NOT_SHOWN = {
+    "dots": "`bars` over many powers of ten; see the end of lesson 01",
+    "ranges": "its numbers are computed on the CPU, from a model, not recorded",
     "timelines": "it draws `timeline` for several ways below each other, as timeline_streams shows",
     "compare": "two machines, and no lesson is recorded on two here; `tl.compare().figure()` draws it",
     "digits": "pictures and what the network read, no measurement; see lesson 00",

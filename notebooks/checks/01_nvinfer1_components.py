@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import trt_lessons as tl
+from trt_lessons.models import digits
 from trt_lessons.workbook.exercises import Verdict, exercise, right, wrong
 
 EXPECTED_BLOCK = "a tensor of shape (-1, 8, 8, 10)"
@@ -44,57 +45,83 @@ def block(answer) -> Verdict:
 
 
 @exercise("01.2")
-def ready(answer, measured) -> Verdict:
-    """The transpose, float32, in C order."""
-    expected = "an array float32 [10, 64] in C order, the transpose of measured"
-    answer = np.asarray(answer)
-    if answer.shape != measured.T.shape:
-        return wrong(yours=answer, expected=expected, hint="the transpose has 10 rows.")
-    if not np.allclose(answer, measured.T, atol=1e-5):
-        return wrong(yours=answer, expected=expected, hint="a reshape is no transpose: the numbers stand elsewhere.")
-    if answer.dtype != np.float32:
-        return wrong(yours=answer, expected=expected, hint="the type is still not one that TensorRT takes.")
-    if not answer.flags.c_contiguous:
-        hint = "the type is right; the memory is still in the old order (astype keeps it)."
-        return wrong(yours="float32, not in C order", expected=expected, hint=hint)
-    assert tl.trt.Weights(answer).size == 640
-    return right("trt.Weights took it.")
-
-
-def _engine():
-    """A small engine with two inputs and two profiles."""
-    trt = tl.trt
+def linear(answer) -> Verdict:
+    """The product with the transposed table, from float64 numbers, in an engine that is run."""
+    rng = np.random.default_rng(1)
+    table, pictures = rng.standard_normal((10, 64)), rng.random((3, 64), dtype=np.float32)
+    expected, told, kept = "a tensor of shape (-1, 10)", [], []
 
     def define(network):
-        a = network.add_input("a", trt.float32, (-1, 3))
-        b = network.add_input("b", trt.float32, (-1, 3))
-        total = network.add_elementwise(a, b, trt.ElementWiseOperation.SUM).get_output(0)
-        total.name = "total"
-        network.mark_output(total)
+        x = network.add_input("x", tl.trt.float32, (-1, 64))
+        told.append(answer(network, x, table, kept))
+        if told[0] is None or not hasattr(told[0], "shape") or tuple(told[0].shape) != (-1, 10):
+            raise _NotYetError
+        told[0].name = "scores"
+        network.mark_output(told[0])
+        return kept
 
-    ranges = [dict.fromkeys("ab", ((1, 3), (2, 3), (4, 3))), dict.fromkeys("ab", ((8, 3), (16, 3), (32, 3)))]
-    report = tl.build(define, profiles=ranges, cache=False, timing_cache=False, progress=False)
-    return report.engine()
-
-
-@exercise("01.3")
-def ranges(answer) -> Verdict:
-    """Inputs only, and the profile that was asked for."""
-    engine = _engine()
-    expected = "((8, 3), (16, 3), (32, 3)) for the inputs a and b in profile 1 of a test engine"
-    got = answer(engine, 1)
-    if not isinstance(got, dict):
-        return wrong(yours=got, expected=expected, hint="return a dict from the input's name to its shapes.")
-    if "total" in got:
-        return wrong(yours=got, expected=expected, hint="an output has no range: ask for each tensor's mode.")
-    if set(got) != {"a", "b"}:
-        return wrong(yours=sorted(got), expected=expected, hint="every input belongs there.")
+    options = {"profiles": {"x": ((1, 64), (3, 64), (3, 64))}, "level": 0, "cache": False, "progress": False}
     try:
-        shapes = {name: tuple(tuple(s) for s in three) for name, three in got.items()}
-    except TypeError:
-        return wrong(yours=got, expected=expected, hint="three shapes for each input: smallest, usual, largest.")
-    if shapes == dict.fromkeys("ab", ((8, 3), (16, 3), (32, 3))):
-        return right("A program that serves any engine starts by asking it.")
-    if shapes["a"] == ((1, 3), (2, 3), (4, 3)):
-        return wrong(yours=got, expected=expected, hint="these are the shapes of profile 0, whatever was asked.")
-    return wrong(yours=got, expected=expected, hint="get_tensor_profile_shape gives smallest, usual, largest.")
+        report = tl.build(define, **options)
+    except _NotYetError:
+        return _no_scores(told[0], expected)
+    except (TypeError, ValueError) as problem:
+        hint = "TensorRT refuses the array: is it float32, and in C order?"
+        return wrong(yours=str(problem).splitlines()[0], expected=expected, hint=hint)
+    with tl.Session(report) as session:
+        got = session.infer(pictures)["scores"]
+    wanted = pictures @ table.T.astype(np.float32)
+    if np.abs(got - wanted).max() > 0.01 * np.abs(wanted).max():
+        hint = "the shape is right, the numbers are not: a reshape is no transpose."
+        return wrong(yours=str(got[0, :3]), expected=str(wanted[0, :3]), hint=hint)
+    if not any(isinstance(one, np.ndarray) and one.size == table.size for one in kept):
+        hint = "the array that TensorRT points to is in no list: it may go before the build."
+        return wrong(yours=f"{len(kept)} arrays in kept", expected="the float32 array in kept", hint=hint)
+    return right("The engine gives NumPy's numbers.")
+
+
+class _NotYetError(Exception):
+    """The answer is no tensor of scores."""
+
+
+def _no_scores(made, expected) -> Verdict:
+    if made is None:
+        return wrong(yours="the function returns nothing", expected=expected, hint="return the product's tensor.")
+    if not hasattr(made, "shape"):
+        return wrong(yours=type(made).__name__, expected=expected, hint="a layer is no tensor: get_output(0) is.")
+    return wrong(yours=tuple(made.shape), expected=expected, hint="the product must turn the table, or you do.")
+
+
+@exercise("01.3", points=2)
+def lean(answer) -> Verdict:
+    """At most 16 MiB per context, and all 64 digits read as PyTorch reads them."""
+    limit, expected = 16 * 2**20, "an ICudaEngine of at most 16 MiB per context"
+    if not hasattr(answer, "create_execution_context"):
+        return wrong(yours=type(answer).__name__, expected=expected, hint="an engine: report.engine() gives it.")
+    memory = tl.compat.device_memory(answer)
+    if memory > limit:
+        hint = "the memory follows the largest shape that a context may get: who sets it?"
+        return wrong(yours=f"{memory / 2**20:.1f} MiB", expected="16.0 MiB at most", hint=hint)
+    images = digits.data().test_images[:64]
+    name = next(n for n in map(answer.get_tensor_name, range(answer.num_io_tensors)) if _is_input(answer, n))
+    most = answer.get_tensor_profile_shape(name, 0)[2][0]
+    with tl.Session(answer) as session:
+        parts = [session.infer(images[i : i + most]) for i in range(0, len(images), most)]
+    logits = np.concatenate([next(iter(part.values())) for part in parts])
+    if logits.shape != (64, 10):
+        return wrong(yours=logits.shape, expected="(64, 10)", hint="that is not the digits network.")
+    same = int((logits.argmax(1) == _reference(images).argmax(1)).sum())
+    if same < len(images):
+        return wrong(yours=f"{same} of 64 digits", expected="all 64", hint="the network is not the same any more.")
+    return right(f"{memory / 2**20:.1f} MiB per context, {len(parts)} runs for 64 pictures, the same digits.")
+
+
+def _is_input(engine, name) -> bool:
+    return engine.get_tensor_mode(name) == tl.trt.TensorIOMode.INPUT
+
+
+def _reference(images) -> np.ndarray:
+    import torch
+
+    with torch.no_grad():
+        return digits.trained()(torch.from_numpy(images)).numpy()

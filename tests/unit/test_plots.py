@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trt_lessons import plots
+from trt_lessons import plots, precision
 from trt_lessons.errors import LessonError
 from trt_lessons.plots import inside
 from trt_lessons.records.measurement import Measurement
@@ -187,6 +187,13 @@ FIGURES = {
         {f"block{i}.conv{j} + block{i}.relu{j}": 0.08 / (i + j) for i in range(1, 7) for j in (1, 2, 3)},
         whole_ms=0.41,
         note=NOTE,
+    ),
+    "dots": lambda: plots.dots({"first builder": 8075, "plan": 3266.0, "context": 3.9, "runtime": 0.02}, note=NOTE),
+    "ranges": lambda: plots.ranges(
+        {
+            name: [precision.Range(f"n{i}", "Conv", 9.0 + i + top * (i == 11), 0) for i in range(45)]
+            for name, top in (("rewritten", 2e5), ("as trained", 0))
+        }
     ),
     "fusion": lambda: plots.fusion(LAYERS, ENGINE, note=NOTE),
     "bars": lambda: plots.bars(

@@ -17,6 +17,7 @@ from .building import (
     default_level,
     fill_build,
     flags,
+    hold_in_fp32,
     parser_error,
     permit,
     quiet_tactics,
@@ -25,6 +26,7 @@ from .building import (
     tf32,
     watch,
 )
+from .calibrators import calibrator
 from .engines import INTERPRETER_MAGIC, TENSORRT_MAGIC, device_memory, io_tensors, np_dtype, outdated, shape
 from .inspector import (
     engine_information,
@@ -33,6 +35,7 @@ from .inspector import (
     is_compute,
     is_opaque,
     normalize_layers,
+    products_in,
     short_dtype,
 )
 from .log import SEVERITIES, Log, shared_log
@@ -47,6 +50,7 @@ __all__ = [
     "Log",
     "add_dequantize",
     "add_quantize",
+    "calibrator",
     "check_opset",
     "check_precisions",
     "contexts_share_profiles",
@@ -61,6 +65,7 @@ __all__ = [
     "fill_build",
     "flags",
     "has",
+    "hold_in_fp32",
     "io_tensors",
     "is_compute",
     "is_interpreter",
@@ -73,6 +78,7 @@ __all__ = [
     "permit",
     "plugin_base",
     "plugins_in_python",
+    "products_in",
     "quiet_tactics",
     "register_plugin",
     "register_plugins",

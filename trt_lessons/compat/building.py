@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import backend
 from ..errors import BuildError, ModelFileError, PrecisionError
-from .versions import has, is_interpreter, version
+from .versions import has, is_interpreter, strongly_typed, version
 
 PRECISIONS = ("fp16", "bf16", "int8", "fp8")
 _ONCE: list[str] = []
@@ -85,6 +85,26 @@ def permit(config: Any, kinds: Iterable[str], *, strongly_typed: bool | None = N
                 cure=f"convert the model, for example with tl.precision, so that it is {kind} itself",
             )
         config.set_flag(flag)
+
+
+def hold_in_fp32(names: Iterable[str]) -> Callable[[Any, Any], None]:
+    """For `tl.build(configure=...)`: these layers compute in FP32 on 8.6 too, where a graph's types are advice.
+
+    A strongly typed network obeys its graph, so there nothing is done. Lesson 04_5 shows the calls.
+    """
+    held = set(names)
+
+    def configure(config: Any, network: Any) -> None:
+        if strongly_typed():
+            return
+        trt = backend.trt
+        config.set_flag(trt.BuilderFlag.OBEY_PRECISION_CONSTRAINTS)  # trt: <11
+        for layer in (network.get_layer(i) for i in range(network.num_layers)):
+            if layer.name in held:
+                layer.precision = trt.float32  # trt: <11
+                layer.set_output_type(0, trt.float32)  # trt: <11
+
+    return configure
 
 
 def tf32(config: Any, allowed: bool) -> None:

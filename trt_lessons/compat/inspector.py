@@ -135,13 +135,28 @@ def is_opaque(layer: dict[str, Any]) -> bool:
 
 def fed_by_dequantize(layers: list[dict[str, Any]]) -> bool:
     """Whether a product takes quantized numbers, where Q/DQ pairs stay layers (the interpreter)."""
+    return bool(_quantized_products(layers))
+
+
+def products_in(layers: list[dict[str, Any]], kind: str) -> int:
+    """How many convolutions and matrix products compute in `kind` ("FP16", "INT8"); layers: of `engine_layers`.
+
+    Where Q/DQ pairs stay layers (the interpreter), a product between them counts as INT8, or FP8, alone.
+    """
+    quantized = [id(x) for x in _quantized_products(layers)]
+    if kind in ("INT8", "FP8") and quantized:
+        return len(quantized)
+    return sum(is_compute(x) and x["precision"] == kind and id(x) not in quantized for x in layers)
+
+
+def _quantized_products(layers: list[dict[str, Any]]) -> list[dict[str, Any]]:
     wide: set[str] = set()
     for x in layers:  # in order of execution; casts in between change nothing
         if x["type"] == "DequantizeLinear" or (x["type"] == "Cast" and wide & {t["name"] for t in x["inputs"]}):
             wide |= {t["name"] for t in x["outputs"]}
     products = [x for x in layers if is_compute(x)]
-    integer = any(re.search(r"QLinear|Integer|QGemm|QAttention", x["type"]) for x in products)
-    return integer or any(wide & {t["name"] for t in x["inputs"]} for x in products)
+    integer = r"QLinear|Integer|QGemm|QAttention"
+    return [x for x in products if re.search(integer, x["type"]) or wide & {t["name"] for t in x["inputs"]}]
 
 
 def _precision(layer: dict[str, Any]) -> str:

@@ -231,6 +231,20 @@ def products(engine: Any) -> list[str]:
     return [layer["precision"] for layer in compat.engine_layers(engine) if compat.is_compute(layer)]
 
 
+def account(report: Any) -> dict[str, Any]:
+    """{"layers": n, "reformats": n, "types": {precision: n}} of a BuildReport's engine.
+
+    Layers that only convert between types and formats are reformats; "not told": the inspector names no type.
+    """
+    found = report.layers()
+    converts = ["reformat" in row.type.lower() or row.added for row in found]
+    types: dict[str, int] = {}
+    for row, only in zip(found, converts, strict=True):
+        if not only:
+            types[row.precision or "not told"] = types.get(row.precision or "not told", 0) + 1
+    return {"layers": len(found), "reformats": sum(converts), "types": dict(sorted(types.items()))}
+
+
 def origins(name: str, network_layer_names: Sequence[str], metadata: str = "") -> list[str]:
     """Network layers inside the engine layer of this name, in network order; see `engine_names.origins`."""
     return engine_names.origins(name, network_layer_names, metadata)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from . import sliders
 from .build import accuracy_vs_latency, build_time_vs_level, precision, roofline
 from .drawings import build_flow, digits, flow_chart, ownership
-from .general import ablation, bars, compare, lines, stacked, waterfall
-from .inside import fusion, layer_times
+from .general import ablation, bars, compare, dots, lines, stacked, waterfall
+from .inside import fusion, layer_times, ranges
 from .latency import batch_scaling, latency_distribution, latency_over_shape, timeline, timelines, where_time_goes
 from .scoreboard import scoreboard
 from .style import alt, note_of, save
@@ -25,6 +25,7 @@ __all__ = [
     "build_time_vs_level",
     "compare",
     "digits",
+    "dots",
     "flow_chart",
     "fusion",
     "latency_distribution",
@@ -34,6 +35,7 @@ __all__ = [
     "note_of",
     "ownership",
     "precision",
+    "ranges",
     "roofline",
     "save",
     "scoreboard",

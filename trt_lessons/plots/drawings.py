@@ -135,8 +135,25 @@ def _arrow_between(axis: Any, a: tuple[float, float], b: tuple[float, float], ta
     axis.annotate("", (b[0], b[1] - tall / 2), (b[0], b[1] - tall / 2 - 0.12), arrowprops=look)
 
 
+OBJECTS = (
+    ("ILogger", None, "you write it; lives longest"),
+    ("Weights", None, "yours: a pointer to your numbers; keep these until the build is over"),
+    ("IBuilder", None, "you make it, with the logger; may go after the build"),
+    ("IBuilderConfig", "IBuilder", "options, profiles, timing cache"),
+    ("INetworkDefinition", "IBuilder", "layers and tensors"),
+    ("ILayer, ITensor", "INetworkDefinition", "live in the network"),
+    ("IHostMemory", "IBuilder", "the plan; may go once it is loaded or saved"),
+    ("IRuntime", None, "you make it, with the logger; outlives its engines"),
+    ("ICudaEngine", "IRuntime", "weights on the GPU; outlives its contexts"),
+    ("IExecutionContext", "ICudaEngine", "state and scratch memory; goes first"),
+)
+
+
 def ownership(
-    objects: Sequence[Any], *, title: str = "Who makes whom, and who must outlive whom", note: Any = None
+    objects: Sequence[Any] = OBJECTS,
+    *,
+    title: str = "Four objects are yours; the others are made from them",
+    note: Any = None,
 ) -> style.LessonFigure:
     """Which object comes from which? Rows (name, maker or None, what it holds); arrows from maker to made."""
     rows = [
@@ -180,8 +197,8 @@ def ownership(
             bend = x - 0.3
             axis.plot([bend, bend, x - 0.12], [above + 0.28, row, row], color=style.INK, linewidth=1.3, zorder=1)
             axis.annotate("", (x - 0.06, row), (x - 0.16, row), arrowprops={"arrowstyle": "-|>", "color": style.INK})
-    words = "; ".join(f"{n} is made by {o}" if o else f"{n} stands alone" for n, o, _ in rows)
-    return style.finish(fig, title, note, words)
+    made = ", ".join(f"{name} by {owner}" for name, owner, _ in rows if owner)
+    return style.finish(fig, title, note, f"Who makes which object: {made}; the others are yours.")
 
 
 def _tree_order(rows: Sequence[tuple[Any, ...]]) -> list[str]:

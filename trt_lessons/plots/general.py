@@ -103,6 +103,28 @@ def stacked(
     return style.finish(fig, title, note, words)
 
 
+def dots(
+    rows: Mapping[str, Any] | Sequence[tuple[str, Any]], *, unit: str = "ms", title: str | None = None, note: Any = None
+) -> style.LessonFigure:
+    """How large is each, over many powers of ten? Rows (label, number above 0), the largest on top, logarithmic."""
+    pairs = sorted(_pairs(rows), key=lambda pair: -pair[1])
+    fig, axis = style.new(height=1.5 + 0.36 * len(pairs))
+    axis.set_xscale("log")
+    axis.set_xlim(pairs[-1][1] / 3, pairs[0][1] * 30)
+    style.plain_ticks(axis.xaxis)
+    for row, (_, value) in enumerate(pairs):
+        axis.plot(value, row, "o", color=style.COLORS[0], markersize=9)
+        text = f"{style.number(value)} {unit}"
+        axis.annotate(text, (value, row), xytext=(9, 0), textcoords="offset points", va="center", fontsize=9.5)
+    axis.set_yticks(range(len(pairs)), [label for label, _ in pairs])
+    axis.set_ylim(len(pairs) - 0.5, -0.5)
+    axis.grid(True)
+    axis.set_xlabel(f"{unit} (logarithmic)")
+    words = "; ".join(f"{label}: {style.number(value)} {unit}" for label, value in pairs)
+    found = title or f"{pairs[0][0]} takes most: {style.number(pairs[0][1])} {unit}"
+    return style.finish(fig, found, note or rows, words)
+
+
 def lines(
     series: Mapping[str, Mapping[float, float]],
     *,

@@ -108,3 +108,26 @@ def fusion(
     head = f"{len(network)} network layers became {len(engine)} engine layers"
     words = "; ".join(f"{name} holds {', '.join(origins) or 'no network layer'}" for name, origins in engine[:most])
     return style.finish(fig, title or head, note, f"{head}. {words}")
+
+
+def ranges(
+    found: Mapping[str, Sequence[Any]], *, end: float = 65504.0, title: str | None = None, note: Any = None
+) -> style.LessonFigure:
+    """Where does a model leave a format's range? {label: list of `precision.Range`}; end: its largest number."""
+    series = {name: {i: r.largest for i, r in enumerate(nodes)} for name, nodes in found.items()}
+    last = max(map(max, series.values()))
+    fig, axis = style.new(height=3.4)
+    axis.set_yscale("log")
+    for i, points in enumerate(series.values()):
+        axis.plot(list(points), list(points.values()), **style.line_look(i) | {"marker": ""})
+    axis.axhline(end, color=style.INK, linewidth=1)
+    axis.annotate(f"{end:,.0f}", (last, end), xytext=(4, 3), textcoords="offset points", fontsize=9.5)
+    style.name_lines(axis, series)
+    axis.set_xlabel("node, in the graph's order")
+    axis.set_ylabel("largest number")
+    over = [name for name, points in series.items() if max(points.values()) > end]
+    most = max(max(points.values()) for points in series.values())
+    head = f"{', '.join(over)}: up to {style.number(most)}, beyond {end:,.0f}" if over else f"None passes {end:,.0f}"
+    words = "; ".join(f"{name}: up to {style.number(max(points.values()))}" for name, points in series.items())
+    origin = note or "onnxruntime on this CPU"
+    return style.finish(fig, title or head, origin, f"Largest number after every node. {words}")

@@ -10,9 +10,10 @@ Every function takes a path, bytes or a ModelProto, and returns a new ModelProto
 
 from .calibration import BINS, Calibration
 from .eight import PLACEMENTS, QUANTIZED_OPS, fold_batch_norms, quantize, to_fp8
-from .facts import Difference, Range, as_computed, compare, kinds, ranges
+from .facts import Difference, Range, as_computed, chain, compare, kinds, nodes_in, on_cpu, ranges, verdict
 from .graphs import Model, read
 from .half import kept, to_bf16, to_fp16
+from .modelopt import autocast, ptq
 from .overflow import OVERFLOW_AT, OVERFLOW_CURED_BY, OVERFLOW_FACTOR, overflow_model, rescale
 
 __all__ = [
@@ -27,11 +28,16 @@ __all__ = [
     "Model",
     "Range",
     "as_computed",
+    "autocast",
+    "chain",
     "compare",
     "fold_batch_norms",
     "kept",
     "kinds",
+    "nodes_in",
+    "on_cpu",
     "overflow_model",
+    "ptq",
     "quantize",
     "ranges",
     "read",
@@ -39,4 +45,5 @@ __all__ = [
     "to_bf16",
     "to_fp8",
     "to_fp16",
+    "verdict",
 ]

@@ -29,6 +29,14 @@ def kinds(model: Model) -> set[str]:
     return found
 
 
+def nodes_in(model: Model, kind: str) -> list[str]:
+    """Names of the nodes whose first result is of type `kind` ("fp32", "fp16", "bf16"), without casts."""
+    model = read(model)
+    types = types_of(model)
+    nodes = [node for node in model.graph.node if node.op_type not in ("Cast", "Constant", "DequantizeLinear")]
+    return [node.name for node in nodes if NAMES.get(types.get(node.output[0], 0)) == kind]
+
+
 class Difference(NamedTuple):
     """How far two results are apart: absolute, in their own unit; relative, a share of the largest number."""
 
@@ -58,6 +66,35 @@ def compare(result: np.ndarray, reference: np.ndarray) -> Difference:
         return Difference(0.0, 0.0)
     absolute, size = float(np.abs(result - reference).max()), float(np.abs(reference).max())
     return Difference(absolute, absolute / size if size else (0.0 if absolute == 0 else float("inf")))
+
+
+def verdict(name: str, result: np.ndarray, reference: np.ndarray, labels: np.ndarray, limit: float) -> str:
+    """One line about logits [n, classes]: accuracy, the largest difference in percent, and whether it is allowed.
+
+    labels: [n], the right classes. limit: the largest difference allowed, a share of the reference's largest logit;
+    the accuracy may be 0.005 lower than the reference's.
+    """
+    right, wanted = (float((x.argmax(1) == labels).mean()) for x in (result, reference))
+    error = compare(result, reference).relative
+    allowed = error <= limit and wanted - right <= 0.005
+    told = f"{name}: accuracy {right:.4f}, largest difference {error:.2%}, limit {100 * limit:g}%"
+    return f"{told}: {'within the limits' if allowed else 'NOT within the limits'}"
+
+
+_SHORT = {"QuantizeLinear": "Q", "DequantizeLinear": "DQ", "BatchNormalization": "Norm"}
+
+
+def chain(model: Model, start: str, before: int = 2, count: int = 13) -> str:
+    """The kinds of `count` nodes in order, from `before` nodes ahead of the node `start`; Q/DQ of weights left out."""
+    nodes = [node for node in read(model).graph.node if "weight" not in node.name]
+    first = next(i for i, node in enumerate(nodes) if node.name == start) - before
+    return " ".join(_SHORT.get(node.op_type, node.op_type) for node in nodes[max(first, 0) : first + count])
+
+
+def on_cpu(model: Model, inputs: dict[str, np.ndarray]) -> np.ndarray:
+    """The model's first output by onnxruntime on the CPU, rounded as a GPU rounds (`as_computed`)."""
+    model = as_computed(model)
+    return inner_values(model, [model.graph.output[0].name], inputs)[0]
 
 
 class Range(NamedTuple):

@@ -106,6 +106,9 @@ def cpu_session(model: onnx.ModelProto, severity: int = 3) -> Any:
     ops = {node.op_type for node in model.graph.node}
     if {"Cast", "MatMul", "Softmax"} <= ops:  # onnxruntime 1.31's highest level ends the process on some of these
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    if any(item.data_type == TensorProto.FLOAT8E4M3FN for item in model.graph.initializer):
+        # above "basic" it makes an integer convolution of FP8 pairs, and then refuses its types
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 

@@ -11,16 +11,19 @@ def block(net, x, kernel):
 """
 SAME = "made.padding_mode = trt.PaddingMode.SAME_UPPER"
 
-RANGES = """
-def ranges(engine, profile):
-    found = {{}}
-    for i in range(engine.num_io_tensors):
-        name = engine.get_tensor_name(i)
-        if {condition}:
-            found[name] = {shapes}
-    return found
+LINEAR = """
+def linear(net, x, table, kept):
+    ready = {ready}
+    kept.append(ready)
+    made = net.add_constant(ready.shape, ready).get_output(0)
+    plain = trt.MatrixOperation.NONE
+    return net.add_matrix_multiply(x, plain, made, {how}){end}
 """
-INPUTS = "engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT"
+PLAIN, TURNED = "plain", "trt.MatrixOperation.TRANSPOSE"
+LEAN = """
+shapes = {{"images": ((1, 1, 32, 32), ({most}, 1, 32, 32), ({most}, 1, 32, 32))}}
+lean = tl.build(digits.onnx_path(), profiles=shapes, level=1){end}
+"""
 
 ANSWERS = {
     "01.1": {
@@ -36,29 +39,35 @@ ANSWERS = {
         ],
     },
     "01.2": {
-        "alternative": "ready = measured.T.astype(np.float32).copy(order='C')",
+        "alternative": LINEAR.format(
+            ready="np.ascontiguousarray(table.T, np.float32)", how=PLAIN, end=".get_output(0)"
+        ),
         "wrong": [
-            ("ready = measured.T.astype(np.float32)", "still in the old order"),
-            ("ready = np.ascontiguousarray(measured.T)", "the type is still not"),
-            ("ready = measured.astype(np.float32).reshape(10, 64)", "a reshape is no transpose"),
-            ("ready = measured.astype(np.float32)", "10 rows"),
+            (
+                LINEAR.format(ready="table.astype(np.float32).reshape(64, 10)", how=PLAIN, end=".get_output(0)"),
+                "a reshape is no transpose",
+            ),
+            (LINEAR.format(ready="table.astype(np.float32)", how=TURNED, end=""), "a layer is no tensor"),
+            (
+                LINEAR.format(ready="table.astype(np.float32)", how=TURNED, end=".get_output(0)").replace(
+                    "kept.append(ready)", "pass"
+                ),
+                "is in no list",
+            ),
+            (
+                LINEAR.format(ready="table.astype(np.float32)", how=TURNED, end=".get_output(0)").replace(
+                    "return ", "made = "
+                ),
+                "return the product",
+            ),
         ],
     },
     "01.3": {
-        "alternative": RANGES.format(
-            condition=INPUTS, shapes="[list(s) for s in engine.get_tensor_profile_shape(name, profile)]"
-        ),
+        "alternative": LEAN.format(most=8, end=".engine()"),
         "wrong": [
-            (RANGES.format(condition=INPUTS, shapes="engine.get_tensor_profile_shape(name, 0)"), "whatever was asked"),
-            (RANGES.format(condition="True", shapes="engine.get_tensor_shape(name)"), "an output has no range"),
-            (
-                RANGES.format(condition=INPUTS, shapes="tuple(engine.get_tensor_shape(name))"),
-                "three shapes for each input",
-            ),
-            (
-                RANGES.format(condition="name == 'a'", shapes="engine.get_tensor_profile_shape(name, profile)"),
-                "every input belongs there",
-            ),
+            (LEAN.format(most=64, end=".engine()"), "who sets it"),
+            (LEAN.format(most=32, end=".engine()"), "who sets it"),
+            (LEAN.format(most=16, end=""), "report.engine()"),
         ],
     },
 }

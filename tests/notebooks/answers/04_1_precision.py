@@ -1,39 +1,40 @@
 """Answers to lesson 04_1's exercises that the player tries."""
 
-PAIR = "def int8_and_back(values, largest):\n    values, s = np.asarray(values), largest / 127\n    return {}"
-NODES = """
-def tensors_to_quantize(model):
-    nodes = [n for n in model.graph.node if n.op_type in {ops}]
-    return {result}
-"""
-BOTH = ("Conv", "Gemm")
+EXACT = "def exact(config, network):\n    {}"
+PUZZLE = 'puzzle = precision.rescale(base, "block4.norm1", "block4.conv2", 2.0**17)\n'
+BUILD = 'cured = tl.build({}, precision="fp16", configure=tl.compat.hold_in_fp32({}), **options)'
+KEPT = PUZZLE + "keep = {}\n" + BUILD.format("precision.to_fp16(puzzle, keep=keep)", "keep")
+BACK = 'precision.rescale(puzzle, "block4.norm1", "block4.conv2", 2.0**-17)'
+MIXED = (
+    "graph = precision.quantize(base, pictures, keep={})\n"
+    'mixed = tl.build(rest_in_half(graph), precision="int8+fp16", **options)'
+)
 
 ANSWERS = {
     "04_1.1": {
-        "alternative": PAIR.format("np.minimum(np.maximum(np.rint(values / s), -128), 127) * s"),
+        "alternative": EXACT.format("config.flags &= ~(1 << int(trt.BuilderFlag.TF32))"),
         "wrong": [
-            (PAIR.format("np.round(values / s) * s"), "beyond the range"),
-            (PAIR.format("np.clip(np.round(values / s), -128, 127)"), "stored integers"),
-            (PAIR.format("np.clip(values / s, -128, 127) * s"), "nothing was rounded"),
-            (PAIR.format("np.clip(np.trunc(values / s), -128, 127) * s"), "cut the fraction off"),
+            (EXACT.format("config.set_flag(trt.BuilderFlag.TF32)"), "still allowed"),
+            (EXACT.format("network.name = 'FP32'"), "on in every new config"),
+            (EXACT.format("config.flags = 0"), "another flag is gone"),
         ],
     },
     "04_1.2": {
-        "alternative": "keep_fp32 = ('block4.conv2', 'block4.relu1', 'block4.norm1')",
+        "alternative": PUZZLE + BUILD.format(f"precision.to_fp16({BACK})", "[]"),
         "wrong": [
-            ("keep_fp32 = 'block4.norm1'", "give a list of names"),
-            ("keep_fp32 = ['block4.norm1']", "still infinities"),
-            ("keep_fp32 = ['block9.norm1']", "not all of these are names"),
-            ("keep_fp32 = [n.name for n in base.graph.node]", "more than needed"),
+            (PUZZLE + "cured = precision.to_fp16(puzzle)", "what tl.build returns"),
+            (PUZZLE + "cured = tl.build(puzzle, precision='fp32', **options)", "too little computes in FP16"),
+            (KEPT.format("['block4.norm1']"), "still infinities"),
+            (KEPT.format("['block4.norm1', 'block4.relu1']"), "the one that reads them"),
         ],
     },
     "04_1.3": {
-        "alternative": NODES.format(ops=BOTH, result="[n.input[i] for n in nodes for i in (1, 0)]"),
+        "alternative": MIXED.format("['stem.conv', 'classifier', 'block5.conv2']"),
         "wrong": [
-            (NODES.format(ops=BOTH, result="{name for n in nodes for name in n.input}"), "biases are among them"),
-            (NODES.format(ops=BOTH, result="{n.input[0] for n in nodes}"), "weights are missing"),
-            (NODES.format(ops=BOTH, result="{n.input[1] for n in nodes}"), "activations are missing"),
-            (NODES.format(ops=("Conv",), result="{x for n in nodes for x in n.input[:2]}"), "the last layer is a Gemm"),
+            ("mixed = reports['INT8']", "too far from FP32"),
+            ("mixed = reports['FP16']", "too little computes in INT8"),
+            (MIXED.format("['classifier']"), "too far from FP32"),
+            ("mixed = precision.quantize(base, pictures, keep=['stem.conv'])", "what tl.build returns"),
         ],
     },
 }
