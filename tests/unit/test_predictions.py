@@ -57,6 +57,21 @@ def test_the_words_are_the_same_everywhere(book: Path, capsys) -> None:
     assert not (book / ".progress.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("unit", "asked", "one"),
+    [
+        ("ms", "a number, in ms", "1 ms"),
+        ("%", "a number, in %", "1 %"),
+        ("pictures", "a number of pictures", "1 picture"),
+        ("queries", "a number of queries", "1 query"),
+        ("times", "a number of times", "1 times"),
+    ],
+)
+def test_units_that_count_and_units_that_measure(book: Path, capsys, unit: str, asked: str, one: str) -> None:
+    assert said(capsys, "02.a", unit=unit).startswith(f"02.a  Your guess: {asked}\n")
+    assert told(capsys, "02.a", 1) == f"02.a  outcome: {one}"
+
+
 def test_long_choices_stand_below_each_other(book: Path, capsys) -> None:
     lines = said(capsys, "02.a", *(f"{word} " * 9 for word in ("one", "two", "three"))).splitlines()
     assert lines[0] == "02.a  Your guess:" and [line[:5] for line in lines[1:4]] == ["  a) ", "  b) ", "  c) "]

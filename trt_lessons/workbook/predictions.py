@@ -36,7 +36,8 @@ class Question:
         """What everybody reads, the same everywhere."""
         head = f"{self.id}  Your guess: "
         if not self.choices:
-            return [head + (f"a number, in {self.unit}" if self.unit else "a sentence"), self.how()]
+            number_of = f"a number{' of' if counts(self.unit) else ', in'} {self.unit}"
+            return [head + (number_of if self.unit else "a sentence"), self.how()]
         choices = [f"{letter}) {text}" for letter, text in zip(LETTERS, self.choices, strict=False)]
         line = head + "  ".join(choices)
         asked = [line] if len(line) <= WIDTH else [head.rstrip(), *(f"  {choice}" for choice in choices)]
@@ -148,6 +149,11 @@ def plain(value: object) -> str:
     return " ".join(text.split())
 
 
+def counts(unit: str) -> bool:
+    """Whether a unit is what is counted (pictures, times), and not a measure (ms, MB, %)."""
+    return len(unit) >= 4 and unit.isalpha()
+
+
 def _check_name(prediction: str) -> None:
     if not re.fullmatch(r"\d\d(_\d)?\.[a-z]", str(prediction)):
         cure = 'It is the lesson, a dot and a letter, in quotation marks: "02.a".'
@@ -203,6 +209,8 @@ def _with_unit(value: object, unit: str) -> str:
         return str(value)
     whole = float(value).is_integer() and abs(value) < 1e15
     text = f"{int(value):,}" if whole else number(value) if math.isfinite(value) else str(value)
+    if text == "1" and counts(unit) and unit != "times":  # 1 picture, 1 query
+        unit = re.sub(r"ie$", "y", unit.removesuffix("s"))
     return f"{text} {unit}".rstrip()
 
 
