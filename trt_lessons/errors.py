@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import traceback
 
+from .messages import told
+
 
 class LessonError(Exception):
     """Base of all errors that the workbook raises on purpose.
@@ -22,6 +24,15 @@ class LessonError(Exception):
         if cure:
             lines.append(f"  cure: {cure}")
         super().__init__("\n".join(lines))
+
+    def __str__(self) -> str:
+        """What, why, cure, in the learner's language."""
+        lines = [told(self.what)]
+        if self.why:
+            lines.append(f"  {told('why:')}  {told(self.why)}")
+        if self.cure:
+            lines.append(f"  {told('cure:')} {told(self.cure)}")
+        return "\n".join(lines)
 
     def _render_traceback_(self) -> list[str]:
         """What a notebook shows: what, why, cure; asked again, by `%tb`, the whole way here."""

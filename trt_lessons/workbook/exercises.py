@@ -23,6 +23,7 @@ from pathlib import Path
 from ..errors import ExerciseError
 from ..files import lesson_number, lesson_order
 from .copies import STUB
+from ..messages import told
 from .keeping import check_folders, note, now
 
 
@@ -40,15 +41,17 @@ class Verdict:
     def text(self, exercise_id: str) -> str:
         """The lines that the learner reads."""
         if self.ok:
-            return f"{exercise_id} right. {self.note}".rstrip()
+            return f"{told(f'{exercise_id} right.')} {told(self.note)}".rstrip()
         if not self.answered:
-            return f"{exercise_id} not answered yet. {self.hint}".rstrip()
-        lines = [f"{exercise_id} not yet."]
-        lines += [f"  {k + ':':<9} {v}" for k, v in self._details().items() if v]
+            return f"{told(f'{exercise_id} not answered yet.')} {told(self.hint)}".rstrip()
+        lines = [told(f"{exercise_id} not yet.")]
+        lines += [f"  {k:<9} {told(v)}" for k, v in self._details().items() if v]
         return "\n".join(lines)
 
     def _details(self) -> dict[str, str]:
-        return {"yours": self.yours, "expected": self.expected, "hint": self.hint}
+        quoted = self.yours[:1] == self.yours[-1:] == "'"  # words of a check, as `shorten` shows them
+        yours = f"'{told(self.yours[1:-1])}'" if quoted else self.yours
+        return {told("yours:"): yours, told("expected:"): self.expected, told("hint:"): self.hint}
 
 
 Check = Callable[..., Verdict]

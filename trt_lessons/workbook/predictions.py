@@ -17,6 +17,7 @@ from typing import Any
 
 from .. import progressbar
 from ..errors import ExerciseError
+from ..messages import language, told
 from ..records.words import number
 from .keeping import keep, kept, now
 
@@ -34,11 +35,11 @@ class Question:
 
     def lines(self) -> list[str]:
         """What everybody reads, the same everywhere."""
-        head = f"{self.id}  Your guess: "
+        head = f"{self.id}  {told('Your guess:')} "
         if not self.choices:
-            number_of = f"a number{' of' if counts(self.unit) else ', in'} {self.unit}"
-            return [head + (number_of if self.unit else "a sentence"), self.how()]
-        choices = [f"{letter}) {text}" for letter, text in zip(LETTERS, self.choices, strict=False)]
+            number_of = f"a number{' of' if counts(self.unit) else ', in'} {told(self.unit)}"
+            return [head + (told(number_of) if self.unit else told("a sentence")), self.how()]
+        choices = [f"{letter}) {told(text)}" for letter, text in zip(LETTERS, self.choices, strict=False)]
         line = head + "  ".join(choices)
         asked = [line] if len(line) <= WIDTH else [head.rstrip(), *(f"  {choice}" for choice in choices)]
         return [*asked, self.how()]
@@ -46,9 +47,9 @@ class Question:
     def how(self) -> str:
         """How to answer by keyboard."""
         if self.choices:
-            return f'  by keyboard: tl.predict("{self.id}", ..., guess="b")'
+            return told(f'  by keyboard: tl.predict("{self.id}", ..., guess="b")')
         example = "1.5" if self.unit else '"because ..."'
-        return f'  by keyboard: tl.predict("{self.id}", guess={example})'
+        return told(f'  by keyboard: tl.predict("{self.id}", guess={example})')
 
     def read(self, guess: object) -> str | float:
         """The guess as it is kept: a choice's text, a number, or a sentence. ValueError says what is wrong with it."""
@@ -59,24 +60,24 @@ class Question:
         if isinstance(guess, (int, float)) and not isinstance(guess, bool):
             return float(guess)
         if not str(guess).strip():
-            raise ValueError("The sentence is empty. Write a few words.")
+            raise ValueError(told("The sentence is empty. Write a few words."))
         return str(guess).strip()
 
     def _choice(self, guess: object) -> str:
         text = plain(guess).strip()
         for choice in self.choices:
-            if choice.casefold() == text.casefold():
+            if text.casefold() in (choice.casefold(), told(choice).casefold()):
                 return choice
         letter = text.casefold().rstrip(")")
         if len(letter) == 1 and letter in LETTERS[: len(self.choices)]:
             return self.choices[LETTERS.index(letter)]
         last = LETTERS[len(self.choices) - 1]
-        raise ValueError(f"{text!r} is not among the choices. Give a letter from a to {last}.")
+        raise ValueError(told(f"{text!r} is not among the choices. Give a letter from a to {last}."))
 
     def show(self, guess: str | float) -> str:
         """A guess in words, with its letter or its unit."""
         if self.choices:
-            return f"{LETTERS[self.choices.index(guess)]}) {guess}" if guess in self.choices else str(guess)
+            return f"{LETTERS[self.choices.index(guess)]}) {told(guess)}" if guess in self.choices else str(guess)
         return _with_unit(guess, self.unit) if isinstance(guess, float) else str(guess)
 
 
@@ -96,7 +97,8 @@ def predict(prediction: str, *choices: object, unit: str = "", guess: object = N
     question = _asked.get(prediction) if again else None
     if question is None:
         if choices == (...,):
-            print(f'{prediction}  The choices are not known yet. Run the cell with tl.predict("{prediction}", ...) first.')
+            words = f'The choices are not known yet. Run the cell with tl.predict("{prediction}", ...) first.'
+            print(f"{prediction}  {told(words)}")
             return
         if choices and not 2 <= len(choices) <= len(LETTERS):
             cure = f"Give 2 to {len(LETTERS)} choices, or none."
@@ -111,7 +113,7 @@ def predict(prediction: str, *choices: object, unit: str = "", guess: object = N
     if progressbar.in_notebook():
         _show_widget(question, held)
     elif held is not None:
-        print(f"  kept: {question.show(held)}")
+        print(f"  {told('kept:')} {question.show(held)}")
 
 
 def outcome(prediction: str, value: object, unit: str | None = None) -> None:
@@ -125,10 +127,11 @@ def outcome(prediction: str, value: object, unit: str | None = None) -> None:
     value, unit = _plain_value(value, question.unit if unit is None else unit)
     if question.choices:
         value = _among(question.choices, value)
-    line = f"{prediction}  outcome: {_with_unit(value, unit)}"
+    shown = told(str(value)) if question.choices else _with_unit(value, unit)
+    line = f"{prediction}  {told('outcome:')} {shown}"
     guess = guess_of(prediction)
     if guess is not None:
-        line += f"   your guess: {_beside(question, guess, value, unit)}"
+        line += f"   {told('your guess:')} {_beside(question, guess, value, unit)}"
     print(line)
 
 
@@ -168,7 +171,7 @@ def _take(question: Question, guess: object) -> str:
         return f"{question.id}  {error}\n{question.how()}"
     _guesses[question.id] = read
     keep("guesses", question.id, {"guess": read, "when": now()})
-    return f"{question.id}  Kept, your guess: {question.show(read)}"
+    return f"{question.id}  {told('Kept, your guess:')} {question.show(read)}"
 
 
 def _number(guess: object, unit: str) -> float:
@@ -180,7 +183,7 @@ def _number(guess: object, unit: str) -> float:
     except ValueError:
         value = math.nan
     if isinstance(guess, bool) or not math.isfinite(value):
-        raise ValueError(f"{str(guess)!r} is not a number. Give one, in {unit}: 1.5")
+        raise ValueError(told(f"{str(guess)!r} is not a number. Give one, in {told(unit)}: 1.5"))
     return value
 
 
@@ -209,9 +212,9 @@ def _with_unit(value: object, unit: str) -> str:
         return str(value)
     whole = float(value).is_integer() and abs(value) < 1e15
     text = f"{int(value):,}" if whole else number(value) if math.isfinite(value) else str(value)
-    if text == "1" and counts(unit) and unit != "times":  # 1 picture, 1 query
+    if text == "1" and counts(unit) and unit != "times" and language() == "en":  # 1 picture, 1 query
         unit = re.sub(r"ie$", "y", unit.removesuffix("s"))
-    return f"{text} {unit}".rstrip()
+    return f"{text} {told(unit)}".rstrip()
 
 
 def _among(choices: tuple[str, ...], value: object) -> object:
@@ -230,16 +233,17 @@ def _among(choices: tuple[str, ...], value: object) -> object:
 def _beside(question: Question, guess: str | float, value: object, unit: str) -> str:
     shown = _with_unit(guess, unit) if isinstance(guess, float) else str(guess)
     if question.choices:
+        shown = told(shown)
         if value not in question.choices:
             return shown
-        return f"{shown}, {'the same' if guess == value else 'not the same'}"
+        return told(f"{shown}, {'the same' if guess == value else 'not the same'}")
     if isinstance(guess, str) or not _is_number(value):
         return shown
     if guess == value:
-        return f"{shown}, the same"
+        return told(f"{shown}, the same")
     if value == 0 or guess / value < 0:
-        return f"{shown}, {_with_unit(abs(guess - value), unit)} off"
-    return f"{shown}, {number(guess / value, 2)} times the outcome"
+        return told(f"{shown}, {_with_unit(abs(guess - value), unit)} off")
+    return told(f"{shown}, {number(guess / value, 2)} times the outcome")
 
 
 # --- widgets ----------------------------------------------------------------------------------------------
@@ -249,19 +253,21 @@ def widget(question: Question, held: str | float | None = None) -> Any:
     """The question as ipywidgets, which keep the guess at each change. held: the guess that is kept by now."""
     import ipywidgets
 
-    said = ipywidgets.Label(value=f"kept: {question.show(held)}" if held is not None else "")
+    said = ipywidgets.Label(value=f"{told('kept:')} {question.show(held)}" if held is not None else "")
     if question.choices:
         there = held if held in question.choices else None
-        field = ipywidgets.RadioButtons(options=question.choices, value=there, layout={"width": "auto"})
+        shown = [(told(choice), choice) for choice in question.choices]
+        options = shown if any(one != other for one, other in shown) else question.choices
+        field = ipywidgets.RadioButtons(options=options, value=there, layout={"width": "auto"})
     elif question.unit:
-        start = "" if held is None else question.show(held).removesuffix(question.unit).strip()
-        field = ipywidgets.Text(value=start, placeholder="a number", continuous_update=False, layout={"width": "16em"})
+        start = "" if held is None else question.show(held).removesuffix(told(question.unit)).strip()
+        field = ipywidgets.Text(value=start, placeholder=told("a number"), continuous_update=False, layout={"width": "16em"})
     else:
         start = "" if held is None else str(held)
-        field = ipywidgets.Textarea(value=start, placeholder="a sentence", continuous_update=False, rows=2)
+        field = ipywidgets.Textarea(value=start, placeholder=told("a sentence"), continuous_update=False, rows=2)
         field.layout.width = "95%"
-    field.description = "Your guess"
-    field.tooltip = f"Your guess for {question.id}"
+    field.description = told("Your guess")
+    field.tooltip = told(f"Your guess for {question.id}")
 
     def changed(change: dict) -> None:
         if change["new"] in (None, ""):
@@ -269,7 +275,7 @@ def widget(question: Question, held: str | float | None = None) -> Any:
         said.value = _take(question, change["new"]).splitlines()[0].partition("  ")[2]
 
     field.observe(changed, names="value")
-    unit = [ipywidgets.Label(value=question.unit)] if question.unit and not question.choices else []
+    unit = [ipywidgets.Label(value=told(question.unit))] if question.unit and not question.choices else []
     return ipywidgets.VBox([ipywidgets.HBox([field, *unit]), said])
 
 

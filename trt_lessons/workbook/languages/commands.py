@@ -9,8 +9,9 @@ from typing import Any
 
 from ...errors import LessonError
 from ...files import home, write_atomically
+from ...messages import read_catalog
 from ..execute import find_notebook, lessons_folder, notebooks
-from . import follow, prose, quizzes, step
+from . import catalogs, follow, prose, quizzes, step
 
 
 def register(commands: Any) -> None:
@@ -22,6 +23,7 @@ def register(commands: Any) -> None:
     what.add_argument("--stale", action="store_true", help="list it, with the English text (what is done by default)")
     what.add_argument("--skeleton", action="store_true", help="write the lesson's file, with every cell that it lacks")
     what.add_argument("--follow", action="store_true", help="carry over changes of numbers alone, by git's history")
+    what.add_argument("--messages", action="store_true", help="write the catalogs of messages anew from the sources")
     translate.set_defaults(do=run)
 
 
@@ -36,12 +38,16 @@ def run(args: argparse.Namespace) -> int:
         for path in paths:
             print(_write_skeleton(path, language))
         return 0
+    if args.messages:
+        print("\n".join(catalogs.update(one, language) for one in [*paths, *([] if args.lessons else [None])]))
+        return 0
     for path in paths if args.follow else ():
         _follow(path, language)
     known = step.words(home() / "docs" / "glossary.csv")
-    told = {path: list(_lesson(path, language, known)) for path in paths}
-    print("\n".join(line for lines in told.values() for line in lines) or "everything is in step")
-    return 1 if any(told.values()) else 0
+    lines = [line for path in paths for line in [*_lesson(path, language, known), *_messages(path, language, known)]]
+    lines += [] if args.lessons else _messages(None, language, known)
+    print("\n".join(lines) or "everything is in step")
+    return 1 if lines else 0
 
 
 def _write_skeleton(path: Path, language: str) -> str:
@@ -86,4 +92,17 @@ def _lesson(path: Path, language: str, known: list[step.Word]) -> list[str]:
     sheet = quizzes.file_of(path, language)
     for found in quizzes.compare(quizzes.read(quizzes.english_file(path)), quizzes.read(sheet), known):
         lines.append(f"{path.stem}#{found.cell}: {found.kind}: {found.what}")
+    return lines
+
+
+def _messages(lesson: Path | None, language: str, known: list[step.Word]) -> list[str]:
+    """What is not in step in one catalog; those without a translation are counted, the file shows them."""
+    file = catalogs.file_of(lesson, language)
+    sources = catalogs.sources(lesson)
+    found = catalogs.compare(sources, read_catalog(file) if file.exists() else {}, known)
+    missing = sum(one.kind == "missing" for one in found)
+    lines = [f"{file.name}: {one.kind}: {one.what}" for one in found if one.kind != "missing"]
+    if missing:
+        cure = f"trt-lessons translate {lesson.stem if lesson else ''} --messages"
+        lines.append(f"{file.name}: {missing} of {len(sources)} messages without a translation ({cure})")
     return lines

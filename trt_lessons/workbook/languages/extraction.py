@@ -1,0 +1,161 @@
+"""The messages that learners meet, out of the sources: errors, checks, predictions, what `told` is asked for.
+
+An f-string becomes a template, "{0} of {1} exercises done"; where it holds a choice between two texts, one for each.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+from ...files import lesson_order
+
+MOST = 32  # variants of one text: more are a sign of a text that should be said in parts
+HOLE = "\0"
+Source = dict[str, list[str]]  # message -> where it stands
+
+
+def package_messages(package: Path) -> Source:
+    """Messages of the package: what goes into errors and into `told`."""
+    found: Source = {}
+    for path in sorted(package.rglob("*.py")):
+        name = path.relative_to(package.parent).as_posix()
+        if "/interpreter/" not in name:
+            tree = ast.parse(path.read_text("utf-8"))
+            _put(found, name, (text for node in ast.walk(tree) for text in _in_call(node, tree)))
+    return found
+
+
+def lesson_messages(notebook: Path) -> Source:
+    """Messages of one lesson: its checks' texts, the choices of its predictions, its figures' titles."""
+    found: Source = {}
+    checks = notebook.parent / "checks" / f"{notebook.stem}.py"
+    if checks.exists():
+        tree = ast.parse(checks.read_text("utf-8"))
+        _put(found, f"notebooks/checks/{checks.name}", _texts_in(tree))
+    for cell in json.loads(notebook.read_text("utf-8"))["cells"]:
+        if cell["cell_type"] == "code":
+            tree = _parsed("".join(cell["source"]))
+            texts = (text for node in ast.walk(tree) for text in _in_cell(node, tree))
+            _put(found, f"notebooks/{notebook.name}#{cell['id']}", texts)
+    return found
+
+
+def lessons(folder: Path) -> list[Path]:
+    """The lessons' notebooks, in order."""
+    return sorted(folder.glob("[0-9]*.ipynb"), key=lesson_order)
+
+
+def _put(found: Source, place: str, texts: Iterator[str]) -> None:
+    for text in texts:
+        places = found.setdefault(text, [])
+        if place not in places:
+            places.append(place)
+
+
+def _parsed(text: str) -> ast.Module:
+    """A cell's code, without its magics."""
+    lines = ["pass" if line.startswith(("!", "%")) else line for line in text.splitlines()]
+    return ast.parse("\n".join(lines))
+
+
+# --- which texts ------------------------------------------------------------------------------------------
+
+
+def _name_of(node: ast.Call) -> str:
+    function = node.func
+    return function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
+
+
+def _in_call(node: ast.AST, tree: ast.AST) -> Iterator[str]:
+    """The messages in a call that makes an error, or asks `told`."""
+    if not isinstance(node, ast.Call):
+        return
+    name = _name_of(node)
+    if name == "told":
+        yield from messages(node.args[0], tree)
+    elif name.endswith("Error"):
+        told = [*node.args, *(k.value for k in node.keywords if k.arg in ("why", "cure"))]
+        for argument in told:
+            yield from messages(argument, tree)
+
+
+def _in_cell(node: ast.AST, tree: ast.AST) -> Iterator[str]:
+    """The messages in a cell's call: choices and units of a prediction, a figure's title."""
+    if not isinstance(node, ast.Call):
+        return
+    told = [k.value for k in node.keywords if k.arg in ("title", "unit")]
+    if _name_of(node) == "predict":
+        told += node.args[1:]
+    for argument in told:
+        yield from messages(argument, tree)
+
+
+def _texts_in(tree: ast.Module) -> Iterator[str]:
+    """Every text of a check file with a blank in it: hints stand in names, lists and tuples too. No docstrings."""
+
+    def visit(node: ast.AST) -> Iterator[str]:
+        if isinstance(node, (ast.JoinedStr, ast.BinOp, ast.Constant)):
+            found = [text for text in messages(node, tree) if " " in text]
+            yield from found
+            if found:
+                return
+        is_doc = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        for child in () if is_doc else ast.iter_child_nodes(node):
+            yield from visit(child)
+
+    yield from visit(tree)
+
+
+# --- texts of an expression -------------------------------------------------------------------------------
+
+
+def messages(node: ast.expr, tree: ast.AST) -> list[str]:
+    """The messages that an expression can be: one for each choice in it, its values as {0}, {1}; none without words."""
+    found = []
+    for text in _variants(node, tree, named=True)[:MOST]:
+        bare = text.strip()
+        if re.search("[A-Za-z]{2}", bare.replace(HOLE, "")):
+            numbers = iter(range(len(bare)))
+            found.append(re.sub(HOLE, lambda _: f"{{{next(numbers)}}}", bare))
+    return found
+
+
+def _variants(node: ast.expr, tree: ast.AST, named: bool = False) -> list[str]:
+    if isinstance(node, ast.Constant):
+        return [node.value if isinstance(node.value, str) else HOLE]
+    if isinstance(node, ast.JoinedStr):
+        return _joined([_variants(part, tree) for part in node.values])
+    if isinstance(node, ast.FormattedValue):
+        return _variants(node.value, tree) if isinstance(node.value, (ast.IfExp, ast.JoinedStr)) else [HOLE]
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return _joined([_variants(node.left, tree), _variants(node.right, tree)])
+    if isinstance(node, ast.IfExp):
+        return _variants(node.body, tree, named) + _variants(node.orelse, tree, named)
+    if isinstance(node, ast.BoolOp) and named:
+        return [text for value in node.values for text in _variants(value, tree, named)]
+    if isinstance(node, ast.Name) and named:
+        return [text for value in _values_of(node, tree) for text in _variants(value, tree)] or [HOLE]
+    return [HOLE]
+
+
+def _joined(parts: list[list[str]]) -> list[str]:
+    return ["".join(chosen) for chosen in product(*parts)]
+
+
+def _values_of(name: ast.Name, tree: ast.AST) -> list[ast.expr]:
+    """What is assigned to a name in the function around it, or in the module."""
+    around = [f for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) and name in ast.walk(f)]
+    for place in [*reversed(around), tree]:
+        found = [
+            node.value
+            for node in ast.walk(place)
+            if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name.id for t in node.targets)
+        ]
+        if found:
+            return found
+    return []
