@@ -144,9 +144,9 @@ def test_a_question_is_answered_with_its_reason(lesson: Any, home: Path) -> None
     rows = wait(find(lesson, ".widget-toggle-buttons"))
     assert len(rows) == 5
     click(lesson, rows[0].find_elements("css selector", "button")[2])
-    wait(find(lesson, ".widget-html", "c) not right. Because of 1c."))
+    wait(find(lesson, ".widget-html", "c) not right: Because of 1c."))
     click(lesson, rows[0].find_elements("css selector", "button")[1])
-    wait(find(lesson, ".widget-html", "b) right. Because of 1b."))
+    wait(find(lesson, ".widget-html", "b) right: Because of 1b."))
     assert wait(lambda: progress(home).get("quizzes", {}).get("90"))["answers"] == "b----"
 
 

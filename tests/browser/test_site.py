@@ -157,7 +157,7 @@ def test_questions_are_text_and_their_answers_are_folded(tmp_path: Path) -> None
     shown, _, folded = cell["source"].partition("<details")
     assert cell["cell_type"] == "markdown" and "outputs" not in cell
     assert "**1. Which?**" in shown and "- b) second" in shown and "Yes" not in shown
-    assert "- a) not right. No." in folded and "- b) right. Yes." in folded
+    assert "- a) not right: No." in folded and "- b) right: Yes." in folded
 
 
 def test_answers_are_folded_on_the_page(site: Path, browser: Any, serve: Any) -> None:

@@ -82,11 +82,11 @@ def test_long_lines_are_broken(book: Path, capsys) -> None:
 )
 def test_each_answer_gets_its_reason(book: Path, capsys, answers) -> None:
     assert said(capsys, "90", answers).splitlines() == [
-        "1. b) right. Why 1b.",
-        "2. a) right. Why 2a.",
-        "3. a) not right. Why 3a.",
-        "4. b) right. Why 4b.",
-        "5. c) not right. Why 5c.",
+        "1. b) right: Why 1b.",
+        "2. a) right: Why 2a.",
+        "3. a) not right: Why 3a.",
+        "4. b) right: Why 4b.",
+        "5. c) not right: Why 5c.",
         "3 of 5 right",
     ]
     assert kept(book) | {"when": ""} == {"answers": "baabc", "right": 3, "of": 5, "when": ""}
@@ -202,9 +202,9 @@ def test_each_button_is_kept_and_answered_at_once(sheet, book: Path) -> None:
     buttons, reason = rows[1].children
     assert buttons.value is None and buttons.options == ("a", "b", "c")
     buttons.value = "b"
-    assert reason.value == "b) not right. Why 2b." and kept(book)["answers"] == "-b---"
+    assert reason.value == "b) not right: Why 2b." and kept(book)["answers"] == "-b---"
     buttons.value = "a"
-    assert reason.value == "a) right. Why 2a." and kept(book)["answers"] == "-a---"
+    assert reason.value == "a) right: Why 2a." and kept(book)["answers"] == "-a---"
     rows[0].children[0].value = "b"
     assert total.value == "<b>2 of 5 right</b>" and kept(book)["right"] == 2
 
@@ -212,7 +212,7 @@ def test_each_button_is_kept_and_answered_at_once(sheet, book: Path) -> None:
 def test_buttons_show_what_is_kept(sheet, book: Path) -> None:
     quiz("90", "b - - - c")
     *rows, total = sheet().children
-    assert rows[0].children[0].value == "b" and rows[4].children[1].value == "c) not right. Why 5c."
+    assert rows[0].children[0].value == "b" and rows[4].children[1].value == "c) not right: Why 5c."
     assert rows[1].children[0].value is None and total.value == "<b>1 of 5 right</b>"
 
 

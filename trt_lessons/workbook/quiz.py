@@ -38,7 +38,7 @@ class Asked:
     def verdict(self, letter: str) -> str:
         """What somebody reads who answered with this letter."""
         place = LETTERS.index(letter)
-        return f"{letter}) {'right' if place == self.right else 'not right'}. {self.choices[place][1]}"
+        return f"{letter}) {'right' if place == self.right else 'not right'}: {self.choices[place][1]}"
 
 
 def quiz(lesson: str, answers: str | None = None) -> None:
