@@ -4,6 +4,7 @@
 # Settings: PYTHON (the interpreter to start from), VENV, UV_FIND_LINKS or PIP_FIND_LINKS (a folder of wheels),
 #   TORCH_BACKEND (cpu, cu129, ...; empty: torch from the package index as it is), JOBS (test processes),
 #   GPU (auto, yes, no: the TensorRT packages as well), RTX (no: without NVIDIA's TensorRT-RTX),
+#   SCALE (no: `make test` without Ray and Triton; yes: `make lab` with them, for lesson 09),
 #   LAB_ARGS (more arguments for JupyterLab),
 #   REPOSITORY (OWNER/NAME on GitHub: the site gets buttons for Colab and Binder).
 PYTHON ?= python3
@@ -11,12 +12,15 @@ VENV ?= .venv
 JOBS ?= 2
 GPU ?= auto
 RTX ?= auto
+SCALE ?= auto
 LAB_ARGS ?=
 REPOSITORY ?=
 PY = $(VENV)/bin/python
 BUILD = $(PYTHON) tools/environment.py --venv $(VENV) --extra dev $(RTX_$(RTX))
 RTX_auto = --optional nvidia
 RTX_yes = --extra nvidia
+SCALE_auto = --optional scale
+SCALE_yes = --extra scale
 # The files in their order: the heaviest (a class, the exercises) come first, not last because they hold few tests.
 PYTEST = $(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -q
 NBVAL = --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/notebooks/sanitize.cfg
@@ -24,13 +28,13 @@ NBVAL = --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-wi
 .PHONY: help lab test env site clean
 
 help:
-	@sed -n '1,8s/^# //p' Makefile
+	@sed -n '1,9s/^# //p' Makefile
 
 env:
-	@$(BUILD) --extra classroom --extra site
+	@$(BUILD) --extra classroom --extra site $(SCALE_$(SCALE))
 
 lab:
-	@$(BUILD) --gpu $(GPU)
+	@$(BUILD) --gpu $(GPU) $(if $(filter yes,$(SCALE)),$(SCALE_yes))
 	@$(PY) -m trt_lessons.cli lab $(LAB_ARGS)
 
 test: env

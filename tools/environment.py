@@ -38,6 +38,10 @@ INDEX = """a package did not arrive whole, or not at all; the lines above name i
     free space; UV_FIND_LINKS names a folder of wheels"""
 OPTIONAL = {  # extras that a build goes on without: what comes, and how to say no
     "nvidia": "NVIDIA's TensorRT-RTX 1.7.1: 89 MB to download, under NVIDIA's own licence; RTX=no leaves it out",
+    "scale": "Ray and Triton's client for lesson 09: 110 MB to download, 300 MB on disk; SCALE=no leaves them out",
+}
+ALONE = {  # an extra -> a package that comes with it without what it asks for: only its programs are used
+    "scale": ("nvidia-pytriton", "NVIDIA's Triton server: 55 MB to download, 145 MB on disk"),
 }
 INPUTS = ("pyproject.toml", "constraints.txt", "tools/environment.py")
 
@@ -269,6 +273,8 @@ def install(venv: Path, extras: list[str], optional: list[str], lock: OneAtATime
         options += ["--overrides", str(venv / "overrides.txt")]
     run([*base, *options, "-e", f".[{','.join(named)}]" if named else "."], INDEX, lock, env)
     missing = {extra for extra in optional if not add(extra, [*base, *options], venv, env)}
+    for extra in ALONE.keys() & ({*extras, *optional} - missing):
+        add_alone(extra, base, venv, env)
     log = venv / "pycuda.log"
     if gpu and not attempt([*base, "pycuda"], log, env):
         say(f"PyCUDA could not be built here (see {log}); going on with cuda-python, which does the same")
@@ -283,6 +289,15 @@ def add(extra: str, base: list[str], venv: Path, env: dict[str, str]) -> bool:
     if not added:
         say(f"it could not be had here (see {log}); going on without: what needs the extra `{extra}` says so")
     return added
+
+
+def add_alone(extra: str, base: list[str], venv: Path, env: dict[str, str]) -> None:
+    """Install the package that an extra brings without its dependencies; a line says so where it cannot be had."""
+    package, what = ALONE[extra]
+    log = venv / f"{package}.log"
+    say(f"adding {what}")
+    if not attempt([*base, "--no-deps", package], log, env):
+        say(f"{package} could not be had here (see {log}); going on without: what needs it says so")
 
 
 def attempt(command: list[str], log: Path, env: dict[str, str]) -> bool:

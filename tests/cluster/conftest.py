@@ -11,11 +11,12 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # a busy machine takes its time
+from trt_lessons.scale.cluster import LOCAL, quick
+
 ROOT = Path(__file__).resolve().parents[2]
 STORE = 80 * 2**20  # bytes of Ray's object store per node: the least it takes
-QUICK = {"health_check_period_ms": 500, "health_check_failure_threshold": 3, "health_check_initial_delay_ms": 0}
+NODE = {"node_ip_address": LOCAL, "object_store_memory": STORE, "include_log_monitor": False}
+HEAD = {"include_dashboard": False, "no_monitor": True}
 
 
 @pytest.fixture(scope="session")
@@ -37,15 +38,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[object]:
     """Two nodes: a head, and a second one that has a card which Ray calls H100."""
-    ray = pytest.importorskip("ray", reason="Ray is not installed: pip install '.[scale]'")
-    from ray.cluster_utils import Cluster
+    with quick() as ray, pytest.MonkeyPatch.context() as patch:
+        from ray.cluster_utils import Cluster
 
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    head = {"num_cpus": 2, "object_store_memory": STORE, "include_dashboard": False, "_system_config": QUICK}
-    made = Cluster(initialize_head=True, head_node_args=head)
-    card = {"accelerator_type:H100": 1}
-    made.second = made.add_node(num_cpus=1, object_store_memory=STORE, resources=card)
-    ray.init(address=made.address, log_to_driver=False, logging_level="error")
-    yield made
-    ray.shutdown()
-    made.shutdown()
+        patch.setenv("PYTHONPATH", os.pathsep.join([os.environ["PYTHONPATH"], str(ROOT)]))
+        made = Cluster(initialize_head=True, head_node_args={**NODE, **HEAD, "num_cpus": 2})
+        made.second = made.add_node(**NODE, num_cpus=1, resources={"accelerator_type:H100": 1})
+        ray.init(address=made.address, log_to_driver=False, logging_level="error")
+        yield made
+        ray.shutdown()
+        made.shutdown()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -17,9 +18,11 @@ import pytest
 from trt_lessons.errors import LessonError
 from trt_lessons.records import recordings
 from trt_lessons.scale.cases import Case, table
-from trt_lessons.scale.sweeping import _knock, sweep
+from trt_lessons.scale.cluster import LOCAL, knock
+from trt_lessons.scale.sweeping import sweep
 
-pytest.importorskip("ray", reason="Ray is not installed: pip install '.[scale]'")
+if importlib.util.find_spec("ray") is None:  # not imported yet: what it imports is chosen in the fixture `cluster`
+    pytest.skip("Ray is not installed: pip install '.[scale]'", allow_module_level=True)
 
 
 def journal(folder: Path) -> list[dict[str, Any]]:
@@ -37,9 +40,18 @@ def wait_for(condition: Any, seconds: float = 30) -> None:
         time.sleep(0.1)
 
 
+def quick_one(case: dict[str, Any], *_: Any) -> dict[str, Any]:
+    """A worker's answer after 0.2 s of nothing."""
+    from trt_lessons.records import provenance
+
+    start = time.time()
+    time.sleep(0.2)
+    where = provenance.here().to_dict()
+    return {"status": "ok", "value": {"bytes": 1.0}, "seconds": 0.2, "started": start, "provenance": where}
+
+
 def stand_in(case: dict[str, Any], model: bytes, data: bytes | None, limit_s: float, memory: int | None) -> dict:
     """What a worker does in the tests of failures: nothing, quickly, or what the batch says."""
-    from trt_lessons.records import provenance
 
     if case["batch"] == 13:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -47,11 +59,20 @@ def stand_in(case: dict[str, Any], model: bytes, data: bytes | None, limit_s: fl
         return {"status": "hung", "error": "no answer", "seconds": 0.1, "started": time.time()}
     if case["batch"] == 15:
         return {"status": "refused", "error": "never builds", "seconds": 0.1, "started": time.time()}
-    time.sleep(0.2)
-    row = {"status": "ok", "value": {"node": os.environ.get("RAY_NODE_ID", "")}, "seconds": 0.2}
-    return {**row, "started": time.time(), "provenance": provenance.here().to_dict()}
+    return quick_one(case)
 
 
+@pytest.fixture
+def by_value() -> Any:
+    """Functions of this file travel to the workers by value: they cannot import it."""
+    from ray import cloudpickle
+
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    yield
+    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+
+
+@pytest.mark.usefixtures("by_value")
 def test_forty_cases_a_driver_killed_and_a_node_killed(cluster: Any, model: str, tmp_path: Path) -> None:
     cases = table([model], precision=["fp32", "fp16"], batch=list(range(1, 21)))
     (tmp_path / "cases.json").write_text(json.dumps([case.plain() for case in cases]))
@@ -68,7 +89,7 @@ def test_forty_cases_a_driver_killed_and_a_node_killed(cluster: Any, model: str,
         if len(journal(tmp_path)) >= before + 6 and cluster.second in cluster.worker_nodes:
             cluster.remove_node(cluster.second, allow_graceful=False)
 
-    found = sweep(cases, tmp_path, tell=tell)
+    found = sweep(cases, tmp_path, tell=tell, run=quick_one)  # the first cases were built; here it is about the nodes
     assert [row["status"] for row in found.rows] == ["ok"] * 40 and found.skipped >= before
     ok = Counter(row["key"] for row in journal(tmp_path) if row["status"] == "ok")
     assert set(ok) == {case.key for case in cases} and set(ok.values()) == {1}
@@ -76,16 +97,6 @@ def test_forty_cases_a_driver_killed_and_a_node_killed(cluster: Any, model: str,
     assert len(recordings.load(found.files[0]).entries) == 40
     again = sweep(cases, tmp_path)
     assert again.attempts == 0 and again.skipped == 40
-
-
-@pytest.fixture
-def by_value() -> Any:
-    """Functions of this file travel to the workers by value: they cannot import it."""
-    from ray import cloudpickle
-
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    yield
-    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
 
 
 @pytest.mark.usefixtures("by_value")
@@ -104,6 +115,14 @@ def test_accidents_are_rows_and_tried_as_often_as_said(cluster: Any, model: str,
     assert again.attempts == 2 and again.skipped == 2  # accidents are tried again, answers are not
 
 
+def test_every_process_of_ray_listens_on_loopback_only(cluster: Any) -> None:
+    import psutil
+
+    found = [p.net_connections("inet") for p in psutil.Process().children(recursive=True)]
+    places = {c.laddr.ip for each in found for c in each if c.status == psutil.CONN_LISTEN}
+    assert places and {place.removeprefix("::ffff:") for place in places} == {LOCAL}
+
+
 @pytest.mark.usefixtures("by_value")
 def test_a_card_that_no_node_has(cluster: Any, model: str, tmp_path: Path) -> None:
     found = sweep([Case(model, card="B300"), Case(model)], tmp_path, patience_s=1, run=stand_in)
@@ -113,7 +132,7 @@ def test_a_card_that_no_node_has(cluster: Any, model: str, tmp_path: Path) -> No
 
 def test_no_cluster_there() -> None:
     with pytest.raises(LessonError, match=r"no Ray cluster answers at 127.0.0.1:1"):
-        _knock("127.0.0.1:1")
+        knock("127.0.0.1:1")
 
 
 def test_without_ray_the_cure_is_named(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

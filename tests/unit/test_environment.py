@@ -170,6 +170,24 @@ def test_an_optional_extra_that_cannot_be_had_is_said_and_left_out(venv, monkeyp
     assert ("going on without" in capsys.readouterr().out) is not answer
 
 
+@pytest.mark.parametrize("extra", ["scale", "nvidia"])
+@pytest.mark.parametrize("server", [True, False])
+def test_the_server_comes_without_what_it_asks_for(venv, monkeypatch, capsys, extra: str, server: bool) -> None:
+    asked = []
+    (venv / "bin" / "uv").touch()
+    monkeypatch.setattr(environment, "uv_settings", lambda uv: {})
+    monkeypatch.setattr(environment, "torch_source", lambda *rest: "cpu")
+    monkeypatch.setattr(environment, "run", lambda *rest: None)
+    monkeypatch.setattr(
+        environment, "attempt", lambda command, *rest: asked.append(command) or server or len(asked) < 2
+    )
+    with environment.OneAtATime(venv.with_name("venv.lock")) as lock:
+        done = environment.install(venv, ["dev"], [extra], lock)
+    alone = [command[-2:] for command in asked if "--no-deps" in command]
+    assert alone == ([["--no-deps", "nvidia-pytriton"]] if extra == "scale" else []) and extra in done
+    assert ("nvidia-pytriton could not be had" in capsys.readouterr().out) is (extra == "scale" and not server)
+
+
 def test_what_an_attempt_said_is_kept_only_if_it_failed(tmp_path: Path) -> None:
     log = tmp_path / "log"
     assert environment.attempt(["true"], log, dict(os.environ)) and not log.exists()

@@ -10,7 +10,6 @@ attempt is a process of its own on a card of its own, and a row of the journal (
 from __future__ import annotations
 
 import os
-import socket
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
@@ -18,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import LessonError
 from . import attempt
 from .cases import Case, content
+from .cluster import Cluster
 from .ledger import FINAL, Ledger
 
 KIND = "accelerator_type:"  # Ray gives this resource to a node with such a card by itself
@@ -79,53 +78,11 @@ def sweep(
         todo = [case for case in cases if before.get(case.key, {}).get("status") not in FINAL]
         attempts = len(ledger.rows)
         if todo:
-            with _Cluster(address) as ray:
+            with Cluster(address) as ray:
                 _Run(ray, ledger, retries, (limit_s, memory), patience_s, tell or (lambda line: None), run).all(todo)
         files, last = ledger.publish(), ledger.last()
         attempts = len(ledger.rows) - attempts
     return Sweep(Path(folder), [last[c.key] for c in cases], len(cases) - len(todo), attempts, files)
-
-
-class _Cluster:
-    """Ray, joined or started on the loopback address; started here, it is ended here."""
-
-    def __init__(self, address: str | None) -> None:
-        self.address = address
-
-    def __enter__(self) -> Any:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        try:
-            import ray
-        except ImportError as error:
-            raise LessonError(
-                "a sweep runs on Ray, and Ray is not installed", why=str(error), cure="pip install 'trt-lessons[scale]'"
-            ) from None
-        self.ray, self.ours = ray, not ray.is_initialized()
-        if self.ours:
-            _knock(self.address)
-            local = {} if self.address else {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
-            try:
-                ray.init(address=self.address or "local", log_to_driver=False, logging_level="error", **local)
-            except ConnectionError as error:
-                cure = "start it (ray start --head), or leave --address out to use this machine"
-                raise LessonError(f"no Ray cluster answers at {self.address}", why=str(error), cure=cure) from error
-        return ray
-
-    def __exit__(self, *_: object) -> None:
-        if self.ours:
-            self.ray.shutdown()
-
-
-def _knock(address: str | None) -> None:
-    """LessonError where nobody listens at host:port: Ray itself would try for most of a minute."""
-    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
-    if not host or not port.isdigit():
-        return
-    try:
-        socket.create_connection((host, int(port)), timeout=5).close()
-    except OSError as error:
-        cure = "start it (ray start --head), or leave --address out to use this machine"
-        raise LessonError(f"no Ray cluster answers at {address}", why=str(error), cure=cure) from None
 
 
 @dataclass

@@ -1,7 +1,8 @@
 """Triton's Python backend around a `tl.Session`: this file is copied into the repository as it is.
 
 Triton starts it in a process of its own, with the system's Python library and without this environment's packages:
-the server's TRT_LESSONS_SERVE_PATH names their folders.
+the server's TRT_LESSONS_SERVE_PATH names their folders. Tensors cross as DLPack: this backend's own way to NumPy was
+compiled for NumPy 1 and reads sizes of 0 from NumPy 2's arrays.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class TritonPythonModel:
 
     def execute(self, requests: list) -> list:
         """One response per request. Requests of unequal shapes beyond the batch run one after another."""
-        inputs = [{n: pb_utils.get_input_tensor_by_name(r, n).as_numpy() for n in self.names} for r in requests]
+        inputs = [{n: np.from_dlpack(pb_utils.get_input_tensor_by_name(r, n)) for n in self.names} for r in requests]
         shapes = {tuple(rows[n].shape[1:] for n in self.names) for rows in inputs}
         together = self.batched and len(shapes) == 1
         try:
@@ -42,7 +43,7 @@ class TritonPythonModel:
         except Exception as error:
             return [pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error))) for _ in requests]
         return [
-            pb_utils.InferenceResponse([pb_utils.Tensor(name, array) for name, array in rows.items()])
+            pb_utils.InferenceResponse([pb_utils.Tensor.from_dlpack(name, array) for name, array in rows.items()])
             for rows in outputs
         ]
 

@@ -1,0 +1,102 @@
+"""Ray, joined or started here: on the loopback address unless told otherwise, with processes that start quickly.
+
+Between the machines of a cluster Ray sends Python objects, pickled and without a password: a cluster belongs on a
+network of its own, and `address` names only clusters that you trust.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..errors import LessonError
+
+LOCAL = "127.0.0.1"
+LIGHT = Path(__file__).with_name("light")
+PATIENT = {  # a busy machine starts a process in tens of seconds; Ray's own limits are 15 and 30 s
+    "RAY_agent_register_timeout_ms": "120000",
+    "RAY_raylet_start_wait_time_s": "120",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # 0: Ray calls this machine 127.0.0.1, as it does on those systems
+CURE = "start it (ray start --head), or leave --address out to use this machine"
+
+
+@contextlib.contextmanager
+def quick(local: bool = True) -> Iterator[Any]:
+    """Ray's module; processes that Ray starts inside the block listen on loopback and leave out what only takes time.
+
+    local: False for a cluster of several machines. LessonError where Ray is not installed.
+    """
+    for name, value in PATIENT.items():
+        os.environ.setdefault(name, value)
+    if local:
+        os.environ.setdefault(LOOPBACK, "0")
+    before, grammar = os.environ.get("PYTHONPATH"), sys.modules.get("rfc3987_syntax")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(LIGHT), before]))
+    sys.modules.setdefault("rfc3987_syntax", None)  # the same for this process, while it imports Ray
+    try:
+        yield _module()
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
+        if grammar is None:
+            sys.modules.pop("rfc3987_syntax", None)
+
+
+def _module() -> Any:
+    """Ray, imported."""
+    try:
+        import ray
+    except ImportError as error:
+        raise LessonError(
+            "this runs on Ray, and Ray is not installed", why=str(error), cure="pip install 'trt-lessons[scale]'"
+        ) from None
+    return ray
+
+
+class Cluster:
+    """Ray in a `with` block: this process's own if it has one, else joined or started, and ended afterwards."""
+
+    def __init__(self, address: str | None = None, **options: Any) -> None:
+        """address: "auto" or host:port of a cluster; None: this machine. options: for ray.init where it starts here."""
+        self.address, self.options = address, options
+
+    def __enter__(self) -> Any:
+        host = (self.address or LOCAL).removeprefix("ray://").rpartition(":")[0]
+        local = not self.address or host == "localhost" or host.startswith("127.")
+        with quick(local) as ray:
+            self.ray, self.ours = ray, not ray.is_initialized()
+            if self.ours:
+                self._join()
+        return ray
+
+    def _join(self) -> None:
+        knock(self.address)
+        here = {} if self.address else {"include_dashboard": False, "_node_ip_address": LOCAL, **self.options}
+        try:
+            self.ray.init(address=self.address or "local", log_to_driver=False, logging_level="error", **here)
+        except ConnectionError as error:
+            raise LessonError(f"no Ray cluster answers at {self.address}", why=str(error), cure=CURE) from error
+
+    def __exit__(self, *_: object) -> None:
+        if self.ours:
+            self.ray.shutdown()
+
+
+def knock(address: str | None) -> None:
+    """LessonError where nobody listens at host:port: Ray itself would try for most of a minute."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        raise LessonError(f"no Ray cluster answers at {address}", why=str(error), cure=CURE) from None
