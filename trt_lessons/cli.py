@@ -8,11 +8,12 @@ import shlex
 import sys
 from pathlib import Path
 
-from . import __version__
+from . import __version__, messages
 from .advice import commands as models
 from .errors import LessonError
 from .files import home, probe
 from .measuring import turns
+from .messages import told
 from .scale import commands as scale
 from .workbook.languages import commands as languages
 
@@ -44,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
 
     lab = commands.add_parser("lab", help="write the learner's copies and open them in JupyterLab")
     lab.add_argument("--workbook", type=Path, help="folder of the copies (default: workbook/)")
+    lab.add_argument("--language", metavar="L", help="en or zh-CN (default: that of the copies, else en)")
     lab.add_argument("--copies-only", action="store_true", help="write the copies, do not start JupyterLab")
     lab.add_argument("--port", type=int, help="port on localhost (default: JupyterLab's choice)")
     lab.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="for JupyterLab, after --")
@@ -112,7 +114,10 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
 
 
 def _workbook(args: argparse.Namespace) -> Path:
-    return args.workbook or home() / "workbook"
+    folder = args.workbook or home() / "workbook"
+    if messages.language_of(folder) != "en":
+        os.environ.setdefault(messages.SETTING, messages.language_of(folder))
+    return folder
 
 
 def _doctor(args: argparse.Namespace) -> int:
@@ -125,9 +130,12 @@ def _doctor(args: argparse.Namespace) -> int:
 
 def _lab(args: argparse.Namespace) -> int:
     from .workbook.copies import Workbook, start
+    from .workbook.languages import menus
 
     target = _workbook(args)
-    copies = Workbook(home() / "notebooks", target).update()
+    book = Workbook(home() / "notebooks", target, args.language or "")
+    os.environ[messages.SETTING] = book.language
+    copies = book.update()
     for line in describe_copies(copies):
         print(line)
     machine = backend_line()
@@ -137,7 +145,7 @@ def _lab(args: argparse.Namespace) -> int:
     print(machine, flush=True)
     command = lab_command(target, args.port, [a for a in args.rest if a != "--"])
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(home()), os.environ.get("PYTHONPATH", "")]))
-    os.environ.update(jupyter_folders(target))
+    os.environ.update(jupyter_folders(target) | menus.settings(target, book.language))
     # so that a terminal and a `!` cell find `trt-lessons`, as the notebooks say
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     os.execv(command[0], command)
@@ -147,13 +155,13 @@ def describe_copies(copies: list) -> list[str]:
     """What the learner should know about the copies: new lessons, what was kept, what lies beside."""
     lessons = [c for c in copies if c.name.endswith(".ipynb")]
     count = {a: sum(c.action == a for c in lessons) for a in ("new", "updated", "merged", "same", "kept", "beside")}
-    parts = [f"{n} {word}" for word, n in count.items() if n]
-    lines = [f"workbook: {len(lessons)} lessons ({', '.join(parts) or 'none yet'})"]
+    parts = [f"{n} {told(word)}" for word, n in count.items() if n]
+    lines = [told(f"workbook: {len(lessons)} lessons ({', '.join(parts) or told('none yet')})")]
     for copy in copies:
         if copy.action == "kept":
-            lines.append(f"  {copy.name}: you changed it, so it stays as it is")
+            lines.append(told(f"  {copy.name}: you changed it, so it stays as it is"))
         elif copy.action in ("beside", "merged"):
-            lines.append(f"  {copy.name}: {copy.note}")
+            lines.append(f"  {copy.name}: {told(copy.note)}")
     return lines
 
 
@@ -312,10 +320,11 @@ def _progress(args: argparse.Namespace) -> int:
     file = workbook / keeping.PROGRESS_FILE
     if args.share is not None or args.no_share:
         keeping.share(file, "" if args.no_share else args.share.strip())
-        print("Your teacher may see it, with your last try and its hint." if args.share else "Nobody else sees it.")
+        words = "Your teacher may see it, with your last try and its hint." if args.share else "Nobody else sees it."
+        print(told(words))
         return 0
     if not file.exists():
-        print("Nothing is done yet in this workbook.")
+        print(told("Nothing is done yet in this workbook."))
     checks = workbook / "checks"
     if not checks.is_dir():
         checks = home() / "notebooks" / "checks"

@@ -17,7 +17,9 @@ from pathlib import Path
 
 from ...errors import ExerciseError
 from ...files import lesson_order, sha256, write_atomically
-from ..languages.prose import LANGUAGES
+from ...messages import language, language_of, told
+from ..languages import edition
+from ..languages.prose import LANGUAGES, check_language
 from .merge import merge, read_notebook, same_sources
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
@@ -122,10 +124,14 @@ def encode(notebook: dict) -> bytes:
 
 
 class Workbook:
-    """A learner's folder: `update()` brings lessons in, and keeps what the learner wrote."""
+    """A learner's folder: `update()` brings lessons in, and keeps what the learner wrote.
 
-    def __init__(self, source: Path, target: Path) -> None:
+    language: "en" or "zh-CN", of the text cells and questions; none: the one that the folder has.
+    """
+
+    def __init__(self, source: Path, target: Path, language: str = "") -> None:
         self.source, self.target = Path(source), Path(target)
+        self.language = check_language(language or language_of(self.target))
         self.manifest_file = self.target / ".manifest.json"
         self.files: dict[str, dict[str, str]] = {}
 
@@ -163,7 +169,7 @@ class Workbook:
         """(name, content) of each file as a learner gets it, and of the pages in docs/ that the lessons link to."""
         pages: set[str] = set()
         for path in self._sources():
-            content = path.read_bytes()
+            content = edition.content(path, self.language)
             if path.suffix == ".ipynb":
                 content = encode(learners(json.loads(content)))
                 pages |= set(re.findall(r"\]\(\.\./docs/([\w-]+\.md)", content.decode()))
@@ -171,7 +177,8 @@ class Workbook:
             yield path.relative_to(self.source).as_posix(), content
         for page in (self.source.parent / "docs" / name for name in sorted(pages)):
             if page.is_file():
-                yield f"docs/{page.name}", page.read_bytes().replace(b"](../notebooks/", b"](../")
+                content = edition.content(page, self.language)
+                yield f"docs/{page.name}", content.replace(b"](../notebooks/", b"](../")
 
     def _sweep(self) -> None:
         """Remove the temporary files that a killed run left."""
@@ -219,9 +226,11 @@ class Workbook:
 
     def _note(self, name: str, *, written: str, lesson: str) -> None:
         entry = {"written": written, "lesson": lesson}
-        if self.files.get(name) != entry or not self.manifest_file.exists():
+        there = language_of(self.target) == self.language and self.manifest_file.exists()
+        if self.files.get(name) != entry or not there:
             self.files[name] = entry
-            content = json.dumps({"version": 1, "files": self.files}, indent=1, sort_keys=True)
+            about = {"version": 1, "files": self.files, "language": self.language}
+            content = json.dumps(about, indent=1, sort_keys=True)
             write_atomically(self.manifest_file, content.encode())
 
     def _bring(self, name: str, content: bytes) -> Copied:
@@ -260,7 +269,7 @@ class Workbook:
         theirs = read_notebook(mine) if name.endswith(".ipynb") else None
         if base is None or theirs is None:
             return None
-        merged = merge(base, theirs, json.loads(lesson), versions.values())
+        merged = merge(base, theirs, json.loads(lesson), versions.values(), self._same_words(name))
         backup = self._backup(name, mine)
         self._remember(name, lesson)
         content = encode(merged.notebook)
@@ -272,6 +281,11 @@ class Workbook:
         if merged.conflicts:
             note += f"; changed by you and by the lesson, both are there: {', '.join(merged.conflicts)}"
         return Copied(name, "merged", note)
+
+    def _same_words(self, name: str) -> dict[str, set[str]]:
+        """The lesson's texts in all languages: a change from one to the other is none that the learner has to see."""
+        found = edition.same_words(self.source / name) if (self.source / name).exists() else {}
+        return {cell: {text.replace("](../docs/", "](docs/") for text in texts} for cell, texts in found.items()}
 
     def _backup(self, name: str, content: bytes) -> str:
         """Keep a file as it is in backups/, before a merge; the name of the backup."""
@@ -323,7 +337,7 @@ def solution_report(source: Path, workbook: Path, only: str = "") -> Iterator[st
             if grade(cell).get("solution"):
                 theirs[grade(cell)["grade_id"]] = source_of(cell)
     words = ""
-    for cell in json.loads(source.read_text("utf-8"))["cells"]:
+    for cell in edition.notebook(source, language())["cells"]:
         words = source_of(cell) if cell["cell_type"] == "markdown" else words
         grade_id = grade(cell).get("grade_id", "")
         exercise_id = ".".join(grade_id.removeprefix("ex-").rsplit("-", 1))
@@ -331,11 +345,11 @@ def solution_report(source: Path, workbook: Path, only: str = "") -> Iterator[st
             continue
         blocks = [f"{exercise_id}"]
         for head, text in (
-            ("task", _task(words, exercise_id)),
-            ("yours", theirs.get(grade_id, "(no copy yet)")),
-            ("a solution", "\n".join(solutions(source_of(cell)))),
+            (told("task:"), _task(words, exercise_id)),
+            (told("yours:"), theirs.get(grade_id, told("(no copy yet)"))),
+            (told("a solution:"), "\n".join(solutions(source_of(cell)))),
         ):
-            blocks += [f"  {head}:\n{textwrap.indent(text, '    ')}"] if text else []
+            blocks += [f"  {head}\n{textwrap.indent(text, '    ')}"] if text else []
         yield "\n".join(blocks) + "\n"
 
 

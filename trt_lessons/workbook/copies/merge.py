@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+from ...messages import told
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,14 @@ def same_sources(one: dict, other: dict) -> bool:
     return [text_of(c) for c in one["cells"]] == [text_of(c) for c in other["cells"]]
 
 
-def merge(base: dict, mine: dict, lesson: dict, earlier: Iterable[dict] = ()) -> Merged:
+def merge(
+    base: dict, mine: dict, lesson: dict, earlier: Iterable[dict] = (), same: Mapping[str, set[str]] | None = None
+) -> Merged:
     """The learner's copy `mine` with what changed from `base` to `lesson`.
 
     earlier: other versions of the lesson that were ever copied; a cell that is as in one of them is not the
     learner's (a merge may have been written and the machine have stopped before that was noted).
+    same: texts of a cell that say the same in different languages: from one to the other is no change of the lesson.
     """
     was, now = by_id(base), by_id(lesson)
     have = by_id(mine)
@@ -54,7 +59,7 @@ def merge(base: dict, mine: dict, lesson: dict, earlier: Iterable[dict] = ()) ->
     chosen: dict[str, list[dict]] = {}
     conflicts = []
     for key in {**have, **now}:
-        chosen[key] = _choose(was.get(key), have.get(key), now.get(key), ours)
+        chosen[key] = _choose(was.get(key), have.get(key), now.get(key), ours, (same or {}).get(key, set()))
         if len(chosen[key]) > 1:
             conflicts.append(key)
     common = [k for k in was if k in have]
@@ -91,10 +96,11 @@ def _short(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
-def _choose(was: dict | None, mine: dict | None, now: dict | None, ours: set) -> list[dict]:
+def _choose(was: dict | None, mine: dict | None, now: dict | None, ours: set, same: set[str]) -> list[dict]:
     """The cells that stand for one id: none, one, or the learner's and a note with the lesson's new text."""
+    as_it_was = bool(was and now) and (text_of(was) == text_of(now) or {text_of(was)[1], text_of(now)[1]} <= same)
     if mine is None:  # new in the lesson, or deleted by the learner: only what is new comes (back)
-        return [now] if now and (was is None or text_of(was) != text_of(now)) else []
+        return [now] if now and not as_it_was else []
     changed = (mine["id"], text_of(mine)) not in ours
     if now is None:
         return [mine] if changed else []
@@ -102,7 +108,7 @@ def _choose(was: dict | None, mine: dict | None, now: dict | None, ours: set) ->
         return [mine]  # with the outputs of the learner's own run
     if not changed:
         return [now]
-    return [mine] if was and text_of(was) == text_of(now) else [mine, _note(now)]
+    return [mine] if as_it_was else [mine, _note(now)]
 
 
 def _note(cell: dict) -> dict:
@@ -112,7 +118,7 @@ def _note(cell: dict) -> dict:
     while fence in text:
         fence += "`"
     shown = f"{fence}{'python' if kind == 'code' else 'markdown'}\n{text}\n{fence}"
-    said = "**This cell changed in the newer lesson. Yours is kept above; the lesson's is:**"
+    said = told("**This cell changed in the newer lesson. Yours is kept above; the lesson's is:**")
     name = f"{cell['id'][:45]}-new-{_short(text)}"
     return {"cell_type": "markdown", "id": name, "metadata": {}, "source": f"{said}\n\n{shown}"}
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ...errors import ExerciseError, LessonError
 from ...files import lesson_number, sha256, write_atomically
+from ...messages import told
 from .. import quiz
 from ..execute import notebooks
 from ..exercises import all_exercises
@@ -73,12 +74,12 @@ def write(workbook: Path, machine: str) -> Path:
 
 def texts(workbook: Path, machine: str) -> list[tuple[str, str, str]]:
     """(id, kind, text) of each of our cells."""
-    head = "# TensorRT by doing\nThis page is made anew at each start; cells that you add to it stay.\n\n"
+    head = told("# TensorRT by doing\nThis page is made anew at each start; cells that you add to it stay.")
     return [
-        ("start-head", "markdown", f"{head}**This machine:** {machine}"),
-        ("start-first", "markdown", FIRST),
+        ("start-head", "markdown", f"{head}\n\n{told('**This machine:**')} {told(machine)}"),
+        ("start-first", "markdown", told(FIRST)),
         ("start-map", "markdown", _map(workbook)),
-        ("start-help", "markdown", HELP),
+        ("start-help", "markdown", told(HELP)),
         ("start-doctor", "code", DOCTOR),
     ]
 
@@ -87,7 +88,7 @@ def _map(workbook: Path) -> str:
     """The lessons as a table: what one does there, minutes, exercises and questions done; where to go on."""
     data = read_progress(workbook / PROGRESS_FILE)
     done, answered, asked = _exercises(workbook, data), quiz.results(data), quiz.files(workbook / "checks")
-    lines = ["## The lessons", "", "| lesson | what you do there | minutes | exercises | questions |"]
+    lines = [told("## The lessons"), "", told("| lesson | what you do there | minutes | exercises | questions |")]
     lines.append("| --- | --- | ---: | --- | --- |")
     for path in notebooks(workbook):
         number = lesson_number(path.stem)
@@ -96,7 +97,7 @@ def _map(workbook: Path) -> str:
         lines.append(f"| [{number}]({path.name}) | {title} | {minutes} | {done.get(number, '')} | {questions} |")
     last = str(data.get("last", {}).get("exercise", "")).rpartition(".")[0]
     found = [path.name for path in notebooks(workbook) if last and lesson_number(path.stem) == last]
-    return "\n".join([*lines, *(f"\nYou were at [lesson {last}]({name})." for name in found)])
+    return "\n".join([*lines, *("\n" + told(f"You were at [lesson {last}]({name}).") for name in found)])
 
 
 def _exercises(workbook: Path, data: dict) -> dict[str, str]:
@@ -106,7 +107,7 @@ def _exercises(workbook: Path, data: dict) -> dict[str, str]:
     except LessonError:
         return {}
     lessons = {one.lesson: [e for e in found if e.lesson == one.lesson] for one in found}
-    return {name: f"{sum(e.id in data['done'] for e in some)} of {len(some)}" for name, some in lessons.items()}
+    return {name: told(f"{sum(e.id in data['done'] for e in some)} of {len(some)}") for name, some in lessons.items()}
 
 
 def _about(path: Path) -> tuple[str, str]:
@@ -114,7 +115,7 @@ def _about(path: Path) -> tuple[str, str]:
     notebook = read_notebook(path.read_bytes())
     text = source_of(notebook["cells"][0]) if notebook and notebook["cells"] else ""
     title = re.match(r"#\s+(.+)", text)
-    minutes = re.search(r"\*\*Minutes\*\*\s*(\d+)", text)
+    minutes = re.search(r"\*\*(?:Minutes|时长（分钟）)\*\*\s*(\d+)", text)
     return (title[1].replace("|", "\\|") if title else path.stem), (minutes[1] if minutes else "")
 
 
