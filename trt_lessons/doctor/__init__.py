@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable
 from types import ModuleType
 
+from ..messages import told
 from .machine import Finding, Machine, has_gpu, read_pins, two_cudas
 from .questions import (
     BASE_PACKAGES,
@@ -61,7 +62,7 @@ def report(findings: Iterable[Finding]) -> str:
     findings = list(findings)
     failed = sum(f.ok is False for f in findings)
     end = f"{failed} to mend, from the top down." if failed else "Everything that was looked at is in order."
-    return "\n".join([*(f.lines() for f in findings), end])
+    return "\n".join([*(f.lines() for f in findings), told(end)])
 
 
 class _Doctor(ModuleType):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import cache_root, home, probe
+from ..messages import told
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,9 @@ class Finding:
     def lines(self) -> str:
         """The text of this finding, ready to print."""
         mark = {True: "[OK]  ", False: "[FAIL]", None: "[--]  "}[self.ok]
-        more = [f"       {label}: {t}" for label, t in (("cause", self.cause), ("do", self.cure)) if t]
-        return "\n".join([f"{mark} {self.what}", *more])
+        told_more = ((told("cause:"), self.cause), (told("do:"), self.cure))
+        more = [f"       {label} {told(text)}" for label, text in told_more if text]
+        return "\n".join([f"{mark} {told(self.what)}", *more])
 
 
 class Machine:

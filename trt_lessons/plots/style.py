@@ -6,6 +6,7 @@ A figure shows itself in a notebook, with its description as alternative text; `
 from __future__ import annotations
 
 import base64
+import functools
 import io
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from matplotlib.figure import Figure
 
 from .. import progressbar
 from ..errors import LessonError
+from ..messages import told
 from ..records.words import ms, note_of, number, numbers  # noqa: F401 - figures take their words from here
 
 INK, MUTED, FAINT, PAPER = "#1f2933", "#5b6670", "#dfe5ea", "#ffffff"
@@ -30,6 +32,11 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)), (0, (3, 1, 1, 1)), (0, (7, 2)))
 WIDTH_IN, DPI, SHOWN_DPI = 7.6, 160, 100
 ALT_CHARACTERS = 160  # an alternative text is one sentence: a screen reader cannot skip in it
+TEXT_FONTS = ("DejaVu Sans",)
+HAN_FONTS = (
+    *("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN", "PingFang SC", "Microsoft YaHei"),
+    *("Noto Sans CJK JP", "Heiti SC", "Hiragino Sans GB", "SimHei", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei"),
+)
 TEXT = {
     "font.size": 10.5,
     "axes.titlesize": 10.5,
@@ -103,15 +110,34 @@ def new(rows: int = 1, columns: int = 1, *, height: float = 3.4, **more: Any) ->
 
 def finish(fig: LessonFigure, title: str, note: Any, description: str) -> LessonFigure:
     """Title above, origin in the corner below, description as alternative text: a long one gives way to the title."""
-    fig.title = title
+    fig.title, english = title, title
     fig.question = sys._getframe(1).f_code.co_name  # shown as text: the same on every machine
-    fig.suptitle(title, x=0.01, ha="left", fontsize=12.5, fontweight="bold", color=INK)
+    title, family = in_print(english)
+    fig.suptitle(title, x=0.01, ha="left", fontsize=12.5, fontweight="bold", color=INK, family=family)
     told = note_of(note)
     fig.supxlabel(told or " ", x=0.995, ha="right", fontsize=8.5, color=MUTED)
     named = f"Figure, {fig.question.replace('_', ' ')}: {title.rstrip('.')}."
-    words = description if len(description) <= ALT_CHARACTERS else named
+    words = title if title != english else description if len(description) <= ALT_CHARACTERS else named
     fig.set_label(words + (f" ({told}.)" if told else ""))
     return fig
+
+
+def in_print(text: str) -> tuple[str, list[str]]:
+    """A text in the learner's language, and fonts that have its characters; English where no font here has them."""
+    there, fonts = told(text), list(TEXT_FONTS)
+    if there.isascii() or there == text:
+        return text, fonts
+    han = _han_font()
+    return (there, [*fonts, han]) if han else (text, fonts)
+
+
+@functools.lru_cache(maxsize=1)
+def _han_font() -> str:
+    """A font of this machine with Chinese characters; "" where there is none."""
+    from matplotlib import font_manager
+
+    there = {font.name for font in font_manager.fontManager.ttflist}
+    return next((name for name in HAN_FONTS if name in there), "")
 
 
 def alt(fig: Figure) -> str:

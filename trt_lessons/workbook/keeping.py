@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..files import home, sweep, write_atomically
+from ..messages import told
 
 PROGRESS_FILE = ".progress.json"
 PROGRESS_VERSION = 1
@@ -50,7 +51,7 @@ def read_progress(file: Path) -> dict:
     except (ValueError, KeyError, TypeError):
         aside = file.with_name(file.name + ".damaged")
         file.replace(aside)
-        print(f"The progress file was damaged; it is kept as {aside.name}, and counting starts anew.")
+        print(told(f"The progress file was damaged; it is kept as {aside.name}, and counting starts anew."))
         return empty
 
 
@@ -65,7 +66,7 @@ def kept(kind: str) -> dict:
     try:
         found = read_progress(file).get(kind) if file else None
     except OSError as error:
-        print(f"(progress could not be read: {error})")
+        print(told(f"(progress could not be read: {error})"))
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -95,7 +96,7 @@ def note(update: Callable[[dict], None]) -> None:
             update(data)
             write_atomically(file, json.dumps(data, indent=1, sort_keys=True).encode())
     except (OSError, Timeout) as error:
-        print(f"(progress could not be noted: {error})")
+        print(told(f"(progress could not be noted: {error})"))
 
 
 def share(file: Path, name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..messages import told
 from . import quiz
 from .exercises import Exercise, all_exercises
 from .keeping import check_folders, progress_file, read_progress
@@ -18,13 +19,14 @@ def progress_lines(checks: Path, file: Path | None) -> list[str]:
         lessons.setdefault(e.lesson, []).append(e)
     lines = []
     for lesson, exercises in lessons.items():
-        marks = " ".join(f"{e.id} {'done' if e.id in data['done'] else '-'}" for e in exercises)
+        marks = " ".join(f"{e.id} {told('done') if e.id in data['done'] else '-'}" for e in exercises)
         done = sum(e.points for e in exercises if e.id in data["done"])
-        questions = f"   questions {answered.get(lesson, '-')}" if lesson in asked else ""
-        lines.append(f"{lesson:<6} {done} of {sum(e.points for e in exercises)} points   {marks}{questions}")
+        questions = f"   {told('questions')} {told(answered.get(lesson, '-'))}" if lesson in asked else ""
+        points = told(f"{done} of {sum(e.points for e in exercises)} points")
+        lines.append(f"{lesson:<6} {points}   {marks}{questions}")
     total = [e for group in lessons.values() for e in group]
     done = sum(e.id in data["done"] for e in total)
-    lines.append(f"{done} of {len(total)} exercises done")
+    lines.append(told(f"{done} of {len(total)} exercises done"))
     return lines
 
 
@@ -32,9 +34,9 @@ def progress() -> None:
     """Print which exercises and questions of the whole workbook are done."""
     folders = check_folders()
     if not folders:
-        print("No exercises here: start the workbook with `make lab` or `trt-lessons lab`.")
+        print(told("No exercises here: start the workbook with `make lab` or `trt-lessons lab`."))
         return
     file = progress_file()
     print("\n".join(progress_lines(folders[0], file)))
     if file is None:
-        print("These are the source notebooks: progress is kept in the learner's copies (`make lab`).")
+        print(told("These are the source notebooks: progress is kept in the learner's copies (`make lab`)."))

@@ -20,6 +20,7 @@ from typing import Any
 from .. import progressbar
 from ..errors import ExerciseError
 from ..files import lesson_number, lesson_order
+from ..messages import language, told
 from .execute import padded
 from .keeping import check_folders, keep, kept, now
 from .predictions import LETTERS, WIDTH
@@ -38,7 +39,7 @@ class Asked:
     def verdict(self, letter: str) -> str:
         """What somebody reads who answered with this letter."""
         place = LETTERS.index(letter)
-        return f"{letter}) {'right' if place == self.right else 'not right'}: {self.choices[place][1]}"
+        return f"{letter}) {told('right:' if place == self.right else 'not right:')} {self.choices[place][1]}"
 
 
 def quiz(lesson: str, answers: str | None = None) -> None:
@@ -57,7 +58,7 @@ def quiz(lesson: str, answers: str | None = None) -> None:
     if progressbar.in_notebook():
         _show_buttons(lesson, asked, before)
     elif before.strip("-"):
-        print(f"Your answers: {' '.join(before)} ({_count(asked, before)} of {len(asked)} right)")
+        print(told(f"Your answers: {' '.join(before)} ({_count(asked, before)} of {len(asked)} right)"))
 
 
 def files(folder: Path) -> dict[str, Path]:
@@ -106,6 +107,8 @@ def _question(one: dict) -> Asked:
 
 
 def _wrapped(first: str, text: str) -> list[str]:
+    if language() != "en":  # Chinese has no blanks to break at; Jupyter breaks the line
+        return [first + text]
     return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=" " * len(first)) or [first]
 
 
@@ -116,7 +119,7 @@ def _question_lines(lesson: str, asked: list[Asked]) -> list[str]:
         for letter, (text, _) in zip(LETTERS, question.choices, strict=False):
             lines += _wrapped(f"   {letter}) ", text)
     example = " ".join(LETTERS[i % 3] for i in range(1, len(asked) + 1))
-    return [*lines, f'by keyboard: tl.quiz("{lesson}", "{example}")']
+    return [*lines, told(f'by keyboard: tl.quiz("{lesson}", "{example}")')]
 
 
 def _letters(asked: list[Asked], answers: str) -> str:
@@ -124,11 +127,11 @@ def _letters(asked: list[Asked], answers: str) -> str:
     text = answers if isinstance(answers, str) else "".join(map(str, answers))
     found = re.sub(r"[\s,;.)]", "", text).casefold()
     if len(found) != len(asked):
-        raise ValueError(f"{len(found)} answers, and there are {len(asked)} questions")
+        raise ValueError(told(f"{len(found)} answers, and there are {len(asked)} questions"))
     for place, (letter, question) in enumerate(zip(found, asked, strict=True), 1):
         last = LETTERS[len(question.choices) - 1]
         if letter != "-" and letter not in LETTERS[: len(question.choices)]:
-            raise ValueError(f"{letter!r} is no choice of question {place}, which has a to {last}")
+            raise ValueError(told(f"{letter!r} is no choice of question {place}, which has a to {last}"))
     return found
 
 
@@ -138,12 +141,12 @@ def _answer(lesson: str, asked: list[Asked], answers: str) -> list[str]:
         letters = _letters(asked, answers)
     except ValueError as error:
         cure = f'Give one letter for each question, "-" for one left out: tl.quiz("{lesson}", "{"-" * len(asked)}")'
-        return [f"{lesson}: {error}.", cure]
+        return [f"{lesson}: {error}.", told(cure)]
     _keep(lesson, asked, letters)
     lines = []
     for place, (letter, question) in enumerate(zip(letters, asked, strict=True), 1):
-        lines += _wrapped(f"{place}. ", question.verdict(letter) if letter != "-" else "not answered yet")
-    return [*lines, f"{_count(asked, letters)} of {len(asked)} right"]
+        lines += _wrapped(f"{place}. ", question.verdict(letter) if letter != "-" else told("not answered yet"))
+    return [*lines, told(f"{_count(asked, letters)} of {len(asked)} right")]
 
 
 def _count(asked: list[Asked], letters: str) -> int:
@@ -182,15 +185,18 @@ def widget(lesson: str, asked: list[Asked], before: str = "") -> Any:
     letters = list(before or "-" * len(asked))
     total = ipywidgets.HTML()
 
+    def count_of() -> str:
+        return f"{_count(asked, ''.join(letters))} of {len(asked)} right"
+
     def count() -> None:
-        total.value = f"<b>{_count(asked, ''.join(letters))} of {len(asked)} right</b>" if set(letters) != {"-"} else ""
+        total.value = f"<b>{told(count_of())}</b>" if set(letters) != {"-"} else ""
 
     def row(place: int) -> Any:
         question = asked[place]
         reason = ipywidgets.HTML(layout={"margin": "0 0 0 1em"})
         options = list(LETTERS[: len(question.choices)])
         start = letters[place] if letters[place] in options else None
-        buttons = ipywidgets.ToggleButtons(options=options, value=start, description=f"Question {place + 1}")
+        buttons = ipywidgets.ToggleButtons(options=options, value=start, description=told(f"Question {place + 1}"))
         buttons.tooltips = [text for text, _ in question.choices]
         buttons.style.button_width = "3em"
 

@@ -11,6 +11,7 @@ from typing import Any
 from .. import progressbar
 from ..errors import LessonError
 from ..files import home
+from ..messages import told
 from ..records import recordings
 
 
@@ -28,11 +29,11 @@ def recorded(cell: str = "") -> None:
             why="it is a cell of yours, or you changed it",
             cure="Run a cell of the lesson as it was, then tl.recorded() in the next one.",
         )
-    print(f"recorded: {_origin(name)}")
+    print(told(f"recorded: {_origin(name)}"))
     for output in found.get("outputs", []):
         _show(output)
     if not found.get("outputs"):
-        print("(this cell shows nothing)")
+        print(told("(this cell shows nothing)"))
 
 
 def _cells(lesson: str) -> list[dict[str, Any]]:

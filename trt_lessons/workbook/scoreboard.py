@@ -25,6 +25,7 @@ from ..records import provenance as origin
 from ..records.provenance import Provenance
 from ..records.words import ms, number
 from ..files import lesson_number
+from ..messages import told
 from .keeping import keep, kept
 
 STRIPS, DIGITS, TESTED = 64, 8, 450
@@ -85,7 +86,7 @@ def scoreboard(
         mine = _row(name, way, own=session is not None)
     rows = _rows(mine)
     if not rows:
-        print("No row of the scoreboard is recorded yet.")
+        print(told("No row of the scoreboard is recorded yet."))
         return None
     print("\n".join(table(rows)))
     return plots.scoreboard([_drawn(row) for row in rows], mark=mine.name if mine else None, note=_note(rows))
@@ -286,5 +287,5 @@ def table(rows: list[Row]) -> list[str]:
         right = f"{100 * row.accuracy:.1f} %"
         lines.append(f"{row.name:<{wide}}  {time:>9}  {right:>10}  {size:>7}  {row.lesson}")
     if any(row.ms is None for row in rows):
-        lines.append("(-: no GPU has taken this one yet; accuracy from this CPU)")
+        lines.append(told("(-: no GPU has taken this one yet; accuracy from this CPU)"))
     return lines

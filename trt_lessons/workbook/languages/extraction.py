@@ -72,12 +72,17 @@ def _name_of(node: ast.Call) -> str:
 
 
 def _in_call(node: ast.AST, tree: ast.AST) -> Iterator[str]:
-    """The messages in a call that makes an error, or asks `told`."""
+    """The messages in a call that makes an error or a finding, or asks `told`; and the titles of figures."""
+    if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "title" for t in node.targets):
+        yield from messages(node.value, tree)
     if not isinstance(node, ast.Call):
         return
     name = _name_of(node)
     if name == "told":
         yield from messages(node.args[0], tree)
+    elif name in ("Finding", "Copied"):
+        for argument in [*node.args, *(k.value for k in node.keywords)]:
+            yield from messages(argument, tree)
     elif name.endswith("Error"):
         told = [*node.args, *(k.value for k in node.keywords if k.arg in ("why", "cure"))]
         for argument in told:
