@@ -15,6 +15,7 @@ FENCE = re.compile(r"^(`{3,})[^\n]*\n.*?^\1[ ]*$", re.M | re.S)
 SPAN = re.compile(r"(`+)(.+?)\1", re.S)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 ADDRESS = re.compile(r"https?://[^\s)>\"]+")
+CALL = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+(?:\([^()]*\))?|[A-Za-z_]\w*\([^()]*\)")  # code without its marks
 NUMBER = re.compile(r"(?<![A-Za-z\d_.])\d+(?:[.,_:]\d+)*")
 NAME = re.compile(r"\b[A-Za-z]+\d+(?:\.\d+)*[A-Za-z]*(?![A-Za-z])")
 UNITS = "ms|µs|us|ns|s|kB|KB|MB|GB|TB|KiB|MiB|GiB|GB/s|TB/s|TFLOPS|TFLOP/s|GFLOP/s|%|W|MHz|GHz|×"
@@ -68,7 +69,7 @@ def missing_terms(text: str, translation: str, known: list[Word], other: tuple[s
     """What the glossary asks for and the translation has not: "engine: 引擎"."""
     there = translation.casefold()
     found = []
-    for form, word in _terms_in(_prose(text), known):
+    for form, word in _terms_in(CALL.sub(" ", _prose(text)), known):
         if not ({*word.english} & {*other}) and not any(term.casefold() in there for term in word.there):
             found.append(f"{form}: {' or '.join(word.there)}")
     return found
