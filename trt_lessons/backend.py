@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import BackendError
+from .messages import told
 
 BACKENDS = ("auto", "tensorrt", "interpreter")
 CUDA_PACKAGES = ("auto", "pycuda", "cuda-python")
@@ -56,13 +57,13 @@ class Description:
 
     def __str__(self) -> str:
         if self.backend == "interpreter":
-            return f"the interpreter, on the CPU ({self.reason})"
+            return told(f"the interpreter, on the CPU ({self.reason})")
         extras = [
             f"driver {self.driver}" if self.driver else "",
             f"CUDA {self.cuda_version}",
             self.cuda_package,
         ]
-        return f"TensorRT {self.trt_version} on {self.gpu} ({', '.join(filter(None, extras))})"
+        return told(f"TensorRT {self.trt_version} on {self.gpu} ({', '.join(filter(None, extras))})")
 
 
 def name() -> str:

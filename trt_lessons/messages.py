@@ -21,6 +21,7 @@ SETTING = "TRT_LESSONS_LANGUAGE"
 MANIFEST_FILE = ".manifest.json"  # of a learner's folder; it names the language of the copies
 CATALOGS = Path(__file__).parent / "workbook" / "languages"
 PLACE = re.compile(r"\{(\d+)\}")
+TELLING = 10  # letters of a template that make it fit one message only
 DEEPEST = 3  # messages inside messages: a check's hint, the error in it
 
 
@@ -91,13 +92,17 @@ class Catalog:
 
 
 def pattern_of(template: str) -> re.Pattern[str]:
-    """A template as a pattern: each {n} takes any text, the shortest first; a place that comes again, the same text."""
+    """A template as a pattern: each {n} takes any text, the shortest first; a place that comes again, the same text.
+
+    In a template of few letters, "{0} of {1}", a place takes one word only: it would fit every other sentence.
+    """
+    any_text = ".*?" if len(re.findall("[A-Za-z]", PLACE.sub("", template))) >= TELLING else r"\S*?"
     parts, seen = [], set()
     for i, part in enumerate(PLACE.split(template)):
         if i % 2 == 0:
             parts.append(re.escape(part))
         else:
-            parts.append(f"(?P=p{part})" if part in seen else f"(?P<p{part}>.*?)")
+            parts.append(f"(?P=p{part})" if part in seen else f"(?P<p{part}>{any_text})")
             seen.add(part)
     return re.compile("".join(parts), re.S)
 

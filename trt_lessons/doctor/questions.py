@@ -17,7 +17,7 @@ def python(m: Machine) -> Finding:
     version = ".".join(map(str, m.python()))
     if (3, 10) <= m.python() <= (3, 13):
         return Finding(True, f"Python {version}")
-    cause = "the pinned packages exist for Python 3.10 to 3.13"
+    cause = "the packages exist in these versions for Python 3.10 to 3.13"
     return Finding(False, f"Python {version}", cause, "make lab PYTHON=python3.12")
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from ..errors import RecordingError
 from ..files import sweep, write_atomically
+from ..messages import told
 from . import provenance as origin
 from .codec import decode, encode
 from .provenance import Provenance
@@ -73,11 +74,11 @@ def lesson(name: str) -> None:
         path = _path_to_write(name)
         if path.exists():
             load(path)  # a damaged file is better found before the run than after it
-        line += f"; recording as run {origin.run_id()}"
+        line += told(f"; recording as run {origin.run_id()}")
     elif not backend.is_gpu():
         found = _newest(name)
         if found:
-            line += f"; GPU figures: {found.note()}"
+            line += told(f"; GPU figures: {found.note()}")
     print(line)
 
 

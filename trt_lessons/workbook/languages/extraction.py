@@ -72,7 +72,7 @@ def _name_of(node: ast.Call) -> str:
 
 
 def _in_call(node: ast.AST, tree: ast.AST) -> Iterator[str]:
-    """The messages in a call that makes an error or a finding, or asks `told`; and the titles of figures."""
+    """The messages in a call that makes an error, a finding or a verdict, or asks `told`; and the titles of figures."""
     if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "title" for t in node.targets):
         yield from messages(node.value, tree)
     if not isinstance(node, ast.Call):
@@ -80,7 +80,7 @@ def _in_call(node: ast.AST, tree: ast.AST) -> Iterator[str]:
     name = _name_of(node)
     if name == "told":
         yield from messages(node.args[0], tree)
-    elif name in ("Finding", "Copied"):
+    elif name in ("Finding", "Copied", "Verdict", "right", "wrong", "Choice", "_missing"):
         for argument in [*node.args, *(k.value for k in node.keywords)]:
             yield from messages(argument, tree)
     elif name.endswith("Error"):

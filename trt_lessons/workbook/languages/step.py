@@ -15,7 +15,8 @@ FENCE = re.compile(r"^(`{3,})[^\n]*\n.*?^\1[ ]*$", re.M | re.S)
 SPAN = re.compile(r"(`+)(.+?)\1", re.S)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 ADDRESS = re.compile(r"https?://[^\s)>\"]+")
-CALL = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+(?:\([^()]*\))?|[A-Za-z_]\w*\([^()]*\)")  # code without its marks
+# code without its marks: a.b(c), f(x), "word", a_name, option=
+CALL = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+(?:\([^()]*\))?|[A-Za-z_]\w*\([^()]*\)|\"\w+\"|\w*_\w+|\w+=")
 NUMBER = re.compile(r"(?<![A-Za-z\d_.])\d+(?:[.,_:]\d+)*")
 NAME = re.compile(r"\b[A-Za-z]+\d+(?:\.\d+)*[A-Za-z]*(?![A-Za-z])")
 UNITS = "ms|µs|us|ns|s|kB|KB|MB|GB|TB|KiB|MiB|GiB|GB/s|TB/s|TFLOPS|TFLOP/s|GFLOP/s|%|W|MHz|GHz|×"
