@@ -5,7 +5,7 @@
 #   TORCH_BACKEND (cpu, cu129, ...; empty: torch from the package index as it is), JOBS (test processes),
 #   GPU (auto, yes, no: the TensorRT packages as well), RTX (no: without NVIDIA's TensorRT-RTX),
 #   SCALE (no: `make test` without Ray and Triton; yes: `make lab` with them, for lesson 09),
-#   LAB_ARGS (more arguments for JupyterLab),
+#   LAB_ARGS (more arguments for JupyterLab), LANGUAGE (zh-CN or en, of the copies; empty: as they are),
 #   REPOSITORY (OWNER/NAME on GitHub: the site gets buttons for Colab and Binder).
 PYTHON ?= python3
 VENV ?= .venv
@@ -14,6 +14,8 @@ GPU ?= auto
 RTX ?= auto
 SCALE ?= auto
 LAB_ARGS ?=
+# not from the environment, where LANGUAGE means the system's
+LANGUAGE =
 REPOSITORY ?=
 PY = $(VENV)/bin/python
 BUILD = $(PYTHON) tools/environment.py --venv $(VENV) --extra dev $(RTX_$(RTX))
@@ -35,7 +37,7 @@ env:
 
 lab:
 	@$(BUILD) --gpu $(GPU) $(if $(filter yes,$(SCALE)),$(SCALE_yes))
-	@$(PY) -m trt_lessons.cli lab $(LAB_ARGS)
+	@$(PY) -m trt_lessons.cli lab $(if $(LANGUAGE),--language $(LANGUAGE)) $(LAB_ARGS)
 
 test: env
 	$(PY) -m ruff check .

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import traceback
 
-from .messages import told
+from .messages import joined, told
 
 
 class LessonError(Exception):
@@ -29,9 +29,9 @@ class LessonError(Exception):
         """What, why, cure, in the learner's language."""
         lines = [told(self.what)]
         if self.why:
-            lines.append(f"  {told('why:')}  {told(self.why)}")
+            lines.append("  " + joined(told("why: "), told(self.why)))
         if self.cure:
-            lines.append(f"  {told('cure:')} {told(self.cure)}")
+            lines.append("  " + joined(told("cure:"), told(self.cure)))
         return "\n".join(lines)
 
     def _render_traceback_(self) -> list[str]:

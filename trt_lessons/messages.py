@@ -21,6 +21,7 @@ SETTING = "TRT_LESSONS_LANGUAGE"
 MANIFEST_FILE = ".manifest.json"  # of a learner's folder; it names the language of the copies
 CATALOGS = Path(__file__).parent / "workbook" / "languages"
 PLACE = re.compile(r"\{(\d+)\}")
+FULL_WIDTH = "，。：；！？"
 TELLING = 10  # letters of a template that make it fit one message only
 DEEPEST = 3  # messages inside messages: a check's hint, the error in it
 
@@ -49,13 +50,22 @@ def _language_in(file: Path, changed: int) -> str:
 
 
 def told(text: str) -> str:
-    """The text in the learner's language; spaces around it stay. Unchanged where no catalog has it."""
+    """The text in the learner's language. Unchanged where no catalog has it.
+
+    Blanks around it stay, but none after a full-width stop.
+    """
     now = language()
     if now == "en" or not text.strip():
         return text
     inner = text.strip()
     before, _, after = text.partition(inner)
-    return before + _catalog(now).find(inner) + after
+    there = _catalog(now).find(inner)
+    return before + there + ("" if there[-1:] in FULL_WIDTH else after)
+
+
+def joined(first: str, then: str) -> str:
+    """Two texts beside each other: with a blank between, but not after a full-width stop."""
+    return f"{first}{'' if first[-1:] in FULL_WIDTH or not then else ' '}{then}"
 
 
 @dataclass

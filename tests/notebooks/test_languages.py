@@ -9,7 +9,7 @@ import pytest
 
 from trt_lessons.errors import LessonError
 from trt_lessons.workbook.execute import notebooks
-from trt_lessons.workbook.languages import follow, prose, quizzes, step
+from trt_lessons.workbook.languages import edition, follow, prose, quizzes, step
 
 ROOT = Path(__file__).resolve().parents[2]
 LESSONS = notebooks(ROOT / "notebooks")
@@ -64,6 +64,32 @@ def test_the_questions_of_a_lesson_are_chinese(path: Path) -> None:
     asked = quizzes.read(english)
     assert [one["right"] for one in made] == [one["right"] for one in asked]
     assert not {one["ask"] for one in made} & {one["ask"] for one in asked}
+
+
+FAST = ("00_start_here", "05_dynamic_shapes")  # the others share their code with the English edition
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_a_composed_lesson_runs_and_speaks_chinese(name: str, tmp_path: Path, monkeypatch) -> None:
+    """In a learner's folder, with the solutions in their cells: each check answers in Chinese that it is right."""
+    from trt_lessons.workbook.copies import Workbook
+    from trt_lessons.workbook.execute import run_notebook
+
+    Workbook(ROOT / "notebooks", tmp_path, "zh-CN").update()
+    made = edition.notebook(ROOT / "notebooks" / f"{name}.ipynb", "zh-CN")
+    path = tmp_path / f"{name}.ipynb"
+    path.write_text(json.dumps(made), "utf-8")
+    monkeypatch.delenv("TRT_LESSONS_LANGUAGE", raising=False)  # the folder says it
+    ran = run_notebook(path, save_to=path, timeout=300)
+    assert not ran.error, ran.error
+    outputs = {cell["id"]: _printed(cell) for cell in json.loads(path.read_text("utf-8"))["cells"]}
+    checks = {cell: text for cell, text in outputs.items() if cell.endswith("-check")}
+    assert len(checks) == 3 and all("正确。" in text for text in checks.values()), checks
+    assert not any(word in text for text in outputs.values() for word in ("outcome:", "Your guess", "right. "))
+
+
+def _printed(cell: dict) -> str:
+    return "".join("".join(output.get("text", "")) for output in cell.get("outputs", ()))
 
 
 # --- the comparison sees what it has to see ---------------------------------------------------------------

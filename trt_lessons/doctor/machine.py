@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import cache_root, home, probe
-from ..messages import told
+from ..messages import joined, told
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Finding:
         """The text of this finding, ready to print."""
         mark = {True: "[OK]  ", False: "[FAIL]", None: "[--]  "}[self.ok]
         told_more = ((told("cause:"), self.cause), (told("do:"), self.cure))
-        more = [f"       {label} {told(text)}" for label, text in told_more if text]
+        more = [f"       {joined(label, told(text))}" for label, text in told_more if text]
         return "\n".join([f"{mark} {told(self.what)}", *more])
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from ..errors import ExerciseError
 from ..files import lesson_number, lesson_order
 from .copies import STUB
-from ..messages import told
+from ..messages import joined, told
 from .keeping import check_folders, note, now
 
 
@@ -41,17 +41,17 @@ class Verdict:
     def text(self, exercise_id: str) -> str:
         """The lines that the learner reads."""
         if self.ok:
-            return f"{told(f'{exercise_id} right.')} {told(self.note)}".rstrip()
+            return joined(told(f"{exercise_id} right."), told(self.note))
         if not self.answered:
-            return f"{told(f'{exercise_id} not answered yet.')} {told(self.hint)}".rstrip()
+            return joined(told(f"{exercise_id} not answered yet."), told(self.hint))
         lines = [told(f"{exercise_id} not yet.")]
-        lines += [f"  {k:<9} {told(v)}" for k, v in self._details().items() if v]
+        lines += ["  " + joined(k, told(v)) for k, v in self._details().items() if v]
         return "\n".join(lines)
 
     def _details(self) -> dict[str, str]:
         quoted = self.yours[:1] == self.yours[-1:] == "'"  # words of a check, as `shorten` shows them
         yours = f"'{told(self.yours[1:-1])}'" if quoted else self.yours
-        return {told("yours:"): yours, told("expected:"): self.expected, told("hint:"): self.hint}
+        return {told("yours:   "): yours, told("expected:"): self.expected, told("hint:    "): self.hint}
 
 
 Check = Callable[..., Verdict]

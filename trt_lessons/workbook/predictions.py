@@ -17,7 +17,7 @@ from typing import Any
 
 from .. import progressbar
 from ..errors import ExerciseError
-from ..messages import language, told
+from ..messages import joined, language, told
 from ..records.words import number
 from .keeping import keep, kept, now
 
@@ -35,7 +35,7 @@ class Question:
 
     def lines(self) -> list[str]:
         """What everybody reads, the same everywhere."""
-        head = f"{self.id}  {told('Your guess:')} "
+        head = f"{self.id}  {told('Your guess: ')}"
         if not self.choices:
             number_of = f"a number{' of' if counts(self.unit) else ', in'} {told(self.unit)}"
             return [head + (told(number_of) if self.unit else told("a sentence")), self.how()]
@@ -113,7 +113,7 @@ def predict(prediction: str, *choices: object, unit: str = "", guess: object = N
     if progressbar.in_notebook():
         _show_widget(question, held)
     elif held is not None:
-        print(f"  {told('kept:')} {question.show(held)}")
+        print("  " + joined(told("kept:"), question.show(held)))
 
 
 def outcome(prediction: str, value: object, unit: str | None = None) -> None:
@@ -128,10 +128,10 @@ def outcome(prediction: str, value: object, unit: str | None = None) -> None:
     if question.choices:
         value = _among(question.choices, value)
     shown = told(str(value)) if question.choices else _with_unit(value, unit)
-    line = f"{prediction}  {told('outcome:')} {shown}"
+    line = f"{prediction}  {joined(told('outcome:'), shown)}"
     guess = guess_of(prediction)
     if guess is not None:
-        line += f"   {told('your guess:')} {_beside(question, guess, value, unit)}"
+        line += "   " + joined(told("your guess:"), _beside(question, guess, value, unit))
     print(line)
 
 
@@ -171,7 +171,7 @@ def _take(question: Question, guess: object) -> str:
         return f"{question.id}  {error}\n{question.how()}"
     _guesses[question.id] = read
     keep("guesses", question.id, {"guess": read, "when": now()})
-    return f"{question.id}  {told('Kept, your guess:')} {question.show(read)}"
+    return f"{question.id}  {joined(told('Kept, your guess:'), question.show(read))}"
 
 
 def _number(guess: object, unit: str) -> float:
@@ -253,7 +253,7 @@ def widget(question: Question, held: str | float | None = None) -> Any:
     """The question as ipywidgets, which keep the guess at each change. held: the guess that is kept by now."""
     import ipywidgets
 
-    said = ipywidgets.Label(value=f"{told('kept:')} {question.show(held)}" if held is not None else "")
+    said = ipywidgets.Label(value=joined(told("kept:"), question.show(held)) if held is not None else "")
     if question.choices:
         there = held if held in question.choices else None
         shown = [(told(choice), choice) for choice in question.choices]

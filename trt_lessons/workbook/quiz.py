@@ -20,7 +20,7 @@ from typing import Any
 from .. import progressbar
 from ..errors import ExerciseError
 from ..files import lesson_number, lesson_order
-from ..messages import language, told
+from ..messages import joined, language, told
 from .execute import padded
 from .keeping import check_folders, keep, kept, now
 from .predictions import LETTERS, WIDTH
@@ -39,7 +39,8 @@ class Asked:
     def verdict(self, letter: str) -> str:
         """What somebody reads who answered with this letter."""
         place = LETTERS.index(letter)
-        return f"{letter}) {told('right:' if place == self.right else 'not right:')} {self.choices[place][1]}"
+        verdict = told("right:" if place == self.right else "not right:")
+        return f"{letter}) {joined(verdict, self.choices[place][1])}"
 
 
 def quiz(lesson: str, answers: str | None = None) -> None:
@@ -127,11 +128,11 @@ def _letters(asked: list[Asked], answers: str) -> str:
     text = answers if isinstance(answers, str) else "".join(map(str, answers))
     found = re.sub(r"[\s,;.)]", "", text).casefold()
     if len(found) != len(asked):
-        raise ValueError(told(f"{len(found)} answers, and there are {len(asked)} questions"))
+        raise ValueError(f"{len(found)} answers, and there are {len(asked)} questions")
     for place, (letter, question) in enumerate(zip(found, asked, strict=True), 1):
         last = LETTERS[len(question.choices) - 1]
         if letter != "-" and letter not in LETTERS[: len(question.choices)]:
-            raise ValueError(told(f"{letter!r} is no choice of question {place}, which has a to {last}"))
+            raise ValueError(f"{letter!r} is no choice of question {place}, which has a to {last}")
     return found
 
 
@@ -141,7 +142,7 @@ def _answer(lesson: str, asked: list[Asked], answers: str) -> list[str]:
         letters = _letters(asked, answers)
     except ValueError as error:
         cure = f'Give one letter for each question, "-" for one left out: tl.quiz("{lesson}", "{"-" * len(asked)}")'
-        return [f"{lesson}: {error}.", told(cure)]
+        return [f"{lesson}: {told(f'{error}.')}", told(cure)]
     _keep(lesson, asked, letters)
     lines = []
     for place, (letter, question) in enumerate(zip(letters, asked, strict=True), 1):

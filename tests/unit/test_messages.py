@@ -1,0 +1,271 @@
+"""What the workbook says, in the learner's language: catalogs, templates, and the copies that change their language."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from trt_lessons import cli, messages
+from trt_lessons.errors import LessonError, ShapeError
+from trt_lessons.messages import Catalog, joined, told
+from trt_lessons.plots import style
+from trt_lessons.workbook import exercises, predictions, quiz
+from trt_lessons.workbook.copies import Workbook
+from trt_lessons.workbook.execute import notebooks
+from trt_lessons.workbook.languages import catalogs, extraction, menus, prose, step
+
+ROOT = Path(__file__).resolve().parents[2]
+WORDS = step.words(ROOT / "docs" / "glossary.csv")
+LESSONS = notebooks(ROOT / "notebooks")
+TRANSLATED = [path for path in LESSONS if prose.file_of(path, "zh-CN").exists()]
+
+
+@pytest.fixture
+def chinese(monkeypatch) -> None:
+    """What is said is said in Chinese."""
+    monkeypatch.setenv(messages.SETTING, "zh-CN")
+
+
+@pytest.fixture(autouse=True)
+def as_before(monkeypatch) -> None:
+    """The command sets the language for its process: here it is taken back."""
+    monkeypatch.setenv(messages.SETTING, "en")
+    monkeypatch.delenv(messages.SETTING)
+
+
+# --- the catalogs -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", TRANSLATED, ids=lambda path: path.stem)
+def test_every_message_of_a_translated_lesson_has_its_chinese(path: Path) -> None:
+    found = catalogs.sources(path)
+    there = messages.read_catalog(catalogs.file_of(path, "zh-CN"))
+    assert found
+    wrong = catalogs.compare(found, there, WORDS)
+    assert not wrong, "\n".join(f"{path.stem}: {one.kind}: {one.what}" for one in wrong)
+
+
+# rooms whose messages a learner meets in the lessons; those of teachers and of many machines come last
+LEARNERS = "backend|cli|errors|doctor|engines|measuring|models/(digits|strips|_onnx)|plots|precision|records|sessions"
+
+
+def test_the_package_speaks_chinese_where_learners_meet_it() -> None:
+    found = catalogs.sources(None)
+    there = messages.read_catalog(catalogs.file_of(None, "zh-CN"))
+    wrong = catalogs.compare(found, there, WORDS)
+    learners = [text for text, places in found.items() if re.match(f"trt_lessons/({LEARNERS})", places[0])]
+    assert len(learners) > 300
+    missing = {text for text in learners if text not in there}
+    said_as_they_are = {text for text in missing if " " not in text}
+    assert not missing - said_as_they_are, sorted(missing - said_as_they_are)
+    wrong = [one for one in wrong if one.kind != "missing"]
+    assert not wrong, "\n".join(f"{one.kind}: {one.what}" for one in wrong)
+
+
+def test_the_extraction_finds_texts_and_templates() -> None:
+    import ast
+
+    def found(text: str) -> list[str]:
+        tree = ast.parse(text)
+        return [m for node in ast.walk(tree) for m in extraction._in_call(node, tree)]
+
+    assert found("told(f'{a} of {len(b)} done')") == ["{0} of {1} done"]
+    assert found("told('one ' + f'two {x:.2f}')") == ["one two {0}"]
+    assert found("told('yes it is' if a else f'no {b}')") == ["yes it is", "no {0}"]
+    assert found('told(f\'it is {"right" if a else "wrong"} now\')') == ["it is right now", "it is wrong now"]
+    assert found("cure = 'mend it'\nraise SomeError('broken', why=f'{x} is old', cure=cure)") == [
+        "broken",
+        "{0} is old",
+        "mend it",
+    ]
+    assert found("print('not for learners')") == [] and found("told(f'{a} {b}')") == []
+
+
+# --- looking up -------------------------------------------------------------------------------------------
+
+
+def test_templates_fit_what_was_made_of_them() -> None:
+    book = Catalog()
+    book.add({"done": "完成", "{0} of {1} exercises done": "{1} 个里完成 {0} 个", "no file {0} was found": "没有 {0}"})
+    book.add({"{0} of {1}": "{0} / {1}", "the parser says: {0}": "解析器说：{0}"})
+    assert book.find("3 of 10 exercises done") == "10 个里完成 3 个"
+    assert book.find("the parser says: no file a b.txt was found") == "解析器说：没有 a b.txt"
+    assert book.find("done") == "完成" and book.find("done.") == "完成。" and book.find("undone") == "undone"
+    assert book.find("2 of 3") == "2 / 3"
+    assert book.find("the rest of the sentence") == "the rest of the sentence"  # a short template takes words only
+
+
+def test_english_is_the_text_itself(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert told("  3 of 10 exercises done ") == "  3 of 10 exercises done "
+    monkeypatch.setenv(messages.SETTING, "fr")  # no catalog: English
+    assert told("done") == "done"
+    monkeypatch.delenv(messages.SETTING)
+    (tmp_path / messages.MANIFEST_FILE).write_text('{"language": "zh-CN"}')
+    assert messages.language() == "zh-CN" and told("  done") == "  完成"
+    (tmp_path / messages.MANIFEST_FILE).write_text("[")
+    assert messages.language_of(tmp_path) == "en"
+
+
+def test_a_blank_stands_where_the_language_wants_one() -> None:
+    assert joined("why:", "it is") == "why: it is" and joined("原因：", "它") == "原因：它" and joined("a", "") == "a"
+
+
+def test_errors_checks_predictions_and_questions_are_chinese(chinese: None, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(ROOT)
+    error = ShapeError("unknown input images", why="inputs are images", cure="give every input")
+    assert str(error) == "不认识输入 images\n  原因：输入有 images\n  办法：给出每个输入"
+    assert error.args[0].startswith("unknown input") and error.what == "unknown input images"
+    exercises.check("00.1", "nothing")
+    exercises.check("00.1", None)
+    said = capsys.readouterr().out
+    assert "00.1 还不对。" in said and "提示：" in said and "还没有回答" in said and "hint" not in said
+    predictions.predict("02.a", "a plan", "None", "an exception")
+    predictions.predict("02.a", guess="一个 plan")
+    assert predictions.guess_of("02.a") == "a plan"  # kept as the lesson has it, whatever the language
+    predictions.outcome("02.a", "None")
+    said = capsys.readouterr().out
+    assert "a) 一个 plan" in said and "收下了" in said and "没猜对" in said
+    assert quiz.Asked("?", (("a", "why a."), ("b", "why b.")), 1).verdict("b") == "b) 对：why b."
+
+
+# --- figures ----------------------------------------------------------------------------------------------
+
+
+def test_a_title_is_chinese_only_with_a_font_that_has_it(chinese: None, monkeypatch) -> None:
+    english = "An engine is a network compiled for one kind of GPU"
+    monkeypatch.setattr(style, "_han_font", lambda: "")
+    assert style.in_print(english)[0] == english
+    monkeypatch.setattr(style, "_han_font", lambda: "Some Han")
+    assert style.in_print(english) == ("引擎是为一类 GPU 编译好的网络", ["DejaVu Sans", "Some Han"])
+    assert style.in_print("Nobody translated this title")[0] == "Nobody translated this title"
+
+
+def test_no_box_stands_in_a_chinese_title(chinese: None) -> None:
+    import warnings
+
+    from trt_lessons import plots
+
+    style._han_font.cache_clear()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # matplotlib warns of each glyph that is missing
+        title = "An engine is a network compiled for one kind of GPU"
+        made = plots.bars({"a": 1.0, "b": 2.0}, title=title, unit="ms")
+        assert len(made.png()) > 1000 and made.title == title
+    if style._han_font():
+        assert made._suptitle.get_text() == "引擎是为一类 GPU 编译好的网络"
+
+
+# --- copies in Chinese ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> tuple[Path, Path]:
+    """A lesson with its translation and questions, and where the copies go."""
+    source, target = tmp_path / "notebooks", tmp_path / "workbook"
+    (source / "zh-CN").mkdir(parents=True)
+    (source / "checks").mkdir()
+    cells = [_text("a", "# One\n\nSome words."), _text("b", "More words."), _code("c", "x = 1"), _code("d", "y = 2")]
+    lesson = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    (source / "90_a.ipynb").write_text(json.dumps(lesson), "utf-8")
+    texts = prose.read_lesson(source / "90_a.ipynb")
+    there = {"a": "# 一\n\n一些话。", "b": "再说几句。"}
+    pieces = {cell: prose.Piece(cell, prose.digest(texts[cell]), text) for cell, text in there.items()}
+    prose.file_of(source / "90_a.ipynb", "zh-CN").write_text(prose.skeleton(texts, pieces), "utf-8")
+    return source, target
+
+
+def _text(name: str, text: str) -> dict:
+    return {"cell_type": "markdown", "id": name, "metadata": {}, "source": text.splitlines(keepends=True)}
+
+
+def _code(name: str, text: str) -> dict:
+    return {**_text(name, text), "cell_type": "code", "outputs": [], "execution_count": None}
+
+
+def _sources(path: Path) -> dict[str, str]:
+    return {cell["id"]: "".join(cell["source"]) for cell in json.loads(path.read_text("utf-8"))["cells"]}
+
+
+def test_a_change_of_language_changes_words_only(book: tuple[Path, Path]) -> None:
+    source, target = book
+    Workbook(source, target, "zh-CN").update()
+    copy = target / "90_a.ipynb"
+    assert _sources(copy) == {"a": "# 一\n\n一些话。", "b": "再说几句。", "c": "x = 1", "d": "y = 2"}
+    assert messages.language_of(target) == "zh-CN" and not (target / "zh-CN").exists()
+    written = json.loads(copy.read_text("utf-8"))
+    written["cells"][1]["source"] = ["我的笔记"]  # the learner writes into a text and a code cell, and adds one
+    written["cells"][2]["source"] = ["x = 42"]
+    written["cells"].append(_code("mine", "z = 3"))
+    copy.write_text(json.dumps(written), "utf-8")
+    (target / ".progress.json").write_text('{"done": {"90.1": {}}, "tries": {}}')
+    mine = {"b": "我的笔记", "c": "x = 42", "d": "y = 2", "mine": "z = 3"}
+    for language, first in (("en", "# One\n\nSome words."), ("zh-CN", "# 一\n\n一些话。"), ("", "# 一\n\n一些话。")):
+        Workbook(source, target, language).update()
+        assert _sources(copy) == {"a": first, **mine}
+        assert "90.1" in (target / ".progress.json").read_text()
+
+
+def test_a_learners_words_meet_a_newer_lesson_as_before(book: tuple[Path, Path]) -> None:
+    source, target = book
+    Workbook(source, target, "zh-CN").update()
+    copy = target / "90_a.ipynb"
+    copy.write_text(copy.read_text("utf-8").replace("再说几句。", "我的笔记"), "utf-8")
+    lesson = source / "90_a.ipynb"
+    lesson.write_text(lesson.read_text("utf-8").replace("More words.", "Other words."), "utf-8")
+    Workbook(source, target).update()
+    found = _sources(copy)
+    assert found["b"] == "我的笔记" and any("Other words." in text for text in found.values())
+
+
+def test_the_command_writes_copies_in_chinese_and_back(tmp_path: Path, capsys) -> None:
+    folder = ["--workbook", str(tmp_path / "book")]
+    assert cli.main(["lab", "--copies-only", "--language", "zh-CN", *folder]) == 0
+    assert "你的副本：" in capsys.readouterr().out
+    start = (tmp_path / "book" / "START.ipynb").read_text("utf-8")
+    assert "边做边学" in start and "| 45 | 0 / 3 |" in start
+    asked = json.loads((tmp_path / "book" / "checks" / "00_start_here.quiz.json").read_text("utf-8"))
+    assert asked["questions"][0]["ask"] == "plan 是什么？"
+    assert cli.main(["progress", *folder]) == 0
+    assert "个练习，做完了 0 个" in capsys.readouterr().out
+    assert cli.main(["solution", "02.1", *folder]) == 0
+    assert "缓冲区要多大" in capsys.readouterr().out
+    assert cli.main(["lab", "--copies-only", "--language", "en", *folder]) == 0
+    assert "TensorRT by doing" in (tmp_path / "book" / "START.ipynb").read_text("utf-8")
+    assert cli.main(["lab", "--copies-only", "--language", "xx", *folder]) == 1
+
+
+# --- JupyterLab -------------------------------------------------------------------------------------------
+
+
+def test_jupyterlabs_menus_are_chinese_in_that_workbook_only(tmp_path: Path, monkeypatch) -> None:
+    from jupyterlab_server.settings_utils import _get_overrides
+
+    monkeypatch.delenv("JUPYTER_CONFIG_PATH", raising=False)
+    assert menus.settings(tmp_path, "en") == {}
+    before, _ = _get_overrides(str(tmp_path / "none"))
+    assert menus.PLUGIN not in before
+    told_jupyter = menus.settings(tmp_path, "zh-CN")
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", told_jupyter["JUPYTER_CONFIG_PATH"])
+    found, error = _get_overrides(str(tmp_path / "none"))
+    assert not error and found[menus.PLUGIN] == {"locale": "zh_CN"}
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
+def test_make_lab_takes_a_language(monkeypatch) -> None:
+    def commands(*words: str) -> str:
+        done = subprocess.run(["make", "-n", "lab", *words], cwd=ROOT, capture_output=True, text=True, timeout=60)
+        return done.stdout
+
+    assert "lab --language zh-CN" in commands("LANGUAGE=zh-CN")
+    monkeypatch.setenv("LANGUAGE", "en_US:en")  # of the system: not ours
+    assert "--language" not in commands()
+
+
+def test_an_error_is_told_as_it_was_written(chinese: None) -> None:
+    assert str(LessonError("nobody translated this")) == "nobody translated this"
