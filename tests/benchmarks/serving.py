@@ -1,14 +1,16 @@
-"""Throughput behind Triton as a ratio to the bare session, on this machine, in one run: the digits network.
+"""Throughput behind Triton and behind Ray Serve as ratios to the bare session, in one run: the digits network.
 
     python tests/benchmarks/serving.py [SECONDS]
 
-Both do the same pictures in batches that arrive as single requests of one picture. A session that is asked one picture
-at a time, one that is given full batches, and Triton with dynamic batching, 32 requests in flight. Between the second
-and the third lie HTTP, the copy into Triton's shared memory, and gathering and cutting of batches.
+All do the same pictures, which arrive at the servers as single requests of one picture: a session that is asked one
+picture at a time, one that is given full batches, and each server with dynamic batching and 32 requests in flight.
+Between the second and the servers lie HTTP, copies between processes, and gathering and cutting of batches. The client
+shares the machine with the server, and its own time is told.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import time
@@ -18,6 +20,8 @@ from pathlib import Path
 import numpy as np
 
 import trt_lessons as tl
+from trt_lessons.scale.serving.client import Client
+from trt_lessons.scale.serving.replicas import Service
 from trt_lessons.scale.serving.repository import write
 from trt_lessons.scale.serving.server import Server
 
@@ -35,44 +39,48 @@ def bare(session: tl.Session, name: str, batch: int, seconds: float, images: np.
     return done / (time.perf_counter() - start)
 
 
-def behind_triton(server: Server, model: str, name: str, seconds: float, images: np.ndarray) -> tuple[float, dict]:
-    """(pictures per second of single requests with IN_FLIGHT on the way, Triton's statistics)."""
+def served(url: str, model: str, name: str, seconds: float, images: np.ndarray) -> tuple[float, float, dict[int, int]]:
+    """(pictures per s of single requests with IN_FLIGHT on the way, CPU s of this client per s, batches run)."""
     from tritonclient import http
 
-    client = http.InferenceServerClient(server.url, concurrency=IN_FLIGHT)
+    client = http.InferenceServerClient(url, concurrency=IN_FLIGHT)
     tensor = http.InferInput(name, [1, *images.shape[1:]], "FP32")
     tensor.set_data_from_numpy(images[:1])
-    waiting, done, start = deque(), 0, time.perf_counter()
+    client.infer(model, [tensor])
+    waiting, done, start, cpu = deque(), 0, time.perf_counter(), time.process_time()
     while time.perf_counter() - start < seconds or waiting:
         while len(waiting) < IN_FLIGHT and time.perf_counter() - start < seconds:
             waiting.append(client.async_infer(model, [tensor]))
         waiting.popleft().get_result()
         done += 1
     took = time.perf_counter() - start
-    return done / took, client.get_inference_statistics(model)["model_stats"][0]
+    with Client(url, model) as asked:
+        return done / took, (time.process_time() - cpu) / took, asked.batches()
+
+
+def tell(what: str, full: float, rate: float, cpu: float, batches: dict[int, int]) -> None:
+    """Two lines about one server."""
+    rows = sum(size * count for size, count in batches.items())
+    print(f"{what:<37}{rate:8.1f} /s, ratio {rate / full:.2f}")
+    print(f"  {rows / sum(batches.values()):.1f} pictures per batch; the client takes {cpu:.2f} of a core")
 
 
 def main(seconds: float = 5.0) -> None:
     """Measure and print."""
+    print(f"{os.cpu_count()} cores, load before: {os.getloadavg()[0]:.1f}; backend: {tl.describe()}")
     path, images = tl.models.digits.onnx_path(), tl.models.digits.data().test_images
+    settings = {"batches": (1, 8, BATCH), "delay_us": 2000}
     with tempfile.TemporaryDirectory() as folder:
-        place = write(path, folder, batches=(1, 8, BATCH), delay_us=2000)
+        place = write(path, folder, **settings)
         with tl.Session(place / "1" / "model.plan") as session:
             (name,) = session.inputs
             one, full = (bare(session, name, n, seconds, images) for n in (1, BATCH))
+        print(f"{'bare session, one picture at a time:':<37}{one:8.1f} /s, ratio {one / full:.2f}")
+        print(f"{f'bare session, batches of {BATCH}:':<37}{full:8.1f} /s")
         with Server(Path(folder)) as server:
-            served, told = behind_triton(server, place.name, name, seconds, images)
-    runs = told["execution_count"]
-    spent = {
-        k: int(told["inference_stats"][k]["ns"]) / 1e6 / int(told["inference_stats"][k]["count"])
-        for k in ("queue", "compute_input", "compute_infer", "compute_output")
-    }
-    print(f"bare session, one picture at a time: {one:8.1f} /s")
-    print(f"bare session, batches of {BATCH}:        {full:8.1f} /s")
-    print(f"behind Triton, single requests:      {served:8.1f} /s, ratio {served / full:.2f}")
-    print(f"batches formed: {int(told['inference_count']) / runs:.1f} pictures on average, {runs} runs")
-    print("per request, ms: " + ", ".join(f"{k} {v:.2f}" for k, v in spent.items()))
-    print(f"backend: {tl.describe()}")
+            tell("behind Triton, single requests:", full, *served(server.url, place.name, name, seconds, images))
+    with Service(path, **settings) as service:
+        tell("behind Ray Serve, single requests:", full, *served(service.url, service.name, name, seconds, images))
 
 
 if __name__ == "__main__":

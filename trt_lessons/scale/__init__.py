@@ -16,6 +16,9 @@ _FROM = {
     "sweeping": "Sweep sweep",
     "serving.repository": "write",
     "serving.server": "Server",
+    "serving.replicas": "Service",
+    "serving.client": "Client",
+    "serving.load": "Load offer",
 }
 _EXPORTS = {name: module for module, names in _FROM.items() for name in names.split()}
 __all__ = sorted(_EXPORTS)

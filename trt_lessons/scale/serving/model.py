@@ -23,8 +23,10 @@ class TritonPythonModel:
 
     def initialize(self, args: dict[str, str]) -> None:
         """Load the plan that lies beside this file; a plan of another backend or version stops the model here."""
+        from trt_lessons.scale.serving.batching import together
         from trt_lessons.sessions.session import Session
 
+        self.together = together
         config = json.loads(args["model_config"])
         self.names = [tensor["name"] for tensor in config["input"]]
         self.batched = config["max_batch_size"] > 0
@@ -36,23 +38,14 @@ class TritonPythonModel:
     def execute(self, requests: list) -> list:
         """One response per request. Requests of unequal shapes beyond the batch run one after another."""
         inputs = [{n: np.from_dlpack(pb_utils.get_input_tensor_by_name(r, n)) for n in self.names} for r in requests]
-        shapes = {tuple(rows[n].shape[1:] for n in self.names) for rows in inputs}
-        together = self.batched and len(shapes) == 1
         try:
-            outputs = self._together(inputs) if together else [self.session.infer(rows) for rows in inputs]
+            outputs = self.together(self.session, inputs) if self.batched else [self.session.infer(i) for i in inputs]
         except Exception as error:
             return [pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error))) for _ in requests]
         return [
             pb_utils.InferenceResponse([pb_utils.Tensor.from_dlpack(name, array) for name, array in rows.items()])
             for rows in outputs
         ]
-
-    def _together(self, inputs: list[dict[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
-        """One run for all requests, cut apart again."""
-        joined = {name: np.concatenate([rows[name] for rows in inputs]) for name in self.names}
-        ends = np.cumsum([len(rows[self.names[0]]) for rows in inputs])[:-1]
-        outputs = {name: np.split(array, ends) for name, array in self.session.infer(joined).items()}
-        return [{name: parts[i] for name, parts in outputs.items()} for i in range(len(inputs))]
 
     def finalize(self) -> None:
         """Give the engine back."""

@@ -24,9 +24,8 @@ from ...errors import LessonError
 from ...files import write_atomically
 from ...precision import read as read_onnx
 from ...sessions.session import Session
+from .client import TYPES
 
-TYPES = {"float32": "FP32", "float16": "FP16", "int32": "INT32", "int64": "INT64", "int8": "INT8", "uint8": "UINT8"}
-TYPES |= {"bool": "BOOL", "bfloat16": "BF16"}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -95,7 +94,7 @@ def write(
     LessonError for a name that Triton refuses, a plan that does not load here, or a plan whose batch is too small.
     """
     python = not backend.is_gpu() if python is None else python
-    report = _plan(model, sorted(batches), precision)
+    report = plan_for(model, sorted(batches), precision)
     name = name or (model.name if isinstance(model, BuildReport) else Path(model).stem)
     if not NAME.fullmatch(name):
         raise LessonError(f"{name!r} cannot be a model's name in Triton", cure="letters, digits, _ . and -")
@@ -136,8 +135,8 @@ def describe(session: Session, name: str, batches: Sequence[int], *, python: boo
     )
 
 
-def _plan(model: Any, batches: Sequence[int], precision: str | None) -> Any:
-    """A BuildReport, or the path of a plan as it was given."""
+def plan_for(model: Any, batches: Sequence[int], precision: str | None) -> Any:
+    """A BuildReport (an ONNX file is built here, for batches up to the last), or a plan's path as it was given."""
     if isinstance(model, BuildReport) or Path(model).suffix != ".onnx":
         return model
     proto = read_onnx(model)

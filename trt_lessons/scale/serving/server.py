@@ -41,7 +41,7 @@ class Server:
         self.log = self.folder / "log"
         self.process: subprocess.Popen | None = None
         try:
-            self.url = f"{host}:{_port(host, port)}"
+            self.url = f"{host}:{free_port(host, port)}"
             self._start(Path(repository).resolve(), host)
             self._wait(wait_s)
         except BaseException:
@@ -105,7 +105,7 @@ class Server:
         self.stop()
 
 
-def _port(host: str, port: int) -> int:
+def free_port(host: str, port: int) -> int:
     """The port asked for if it is free, or a free one."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
