@@ -13,8 +13,8 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import threading
 import time
-from collections import deque
 from pathlib import Path
 
 import numpy as np
@@ -39,30 +39,38 @@ def bare(session: tl.Session, name: str, batch: int, seconds: float, images: np.
     return done / (time.perf_counter() - start)
 
 
-def served(url: str, model: str, name: str, seconds: float, images: np.ndarray) -> tuple[float, float, dict[int, int]]:
-    """(pictures per s of single requests with IN_FLIGHT on the way, CPU s of this client per s, batches run)."""
-    from tritonclient import http
+def served(url: str, model: str, name: str, seconds: float, images: np.ndarray) -> tuple[float, float, dict]:
+    """(pictures per s of single requests from IN_FLIGHT threads, this client's CPU s per s, the server's statistics)."""
+    until, done = threading.Event(), [0] * IN_FLIGHT
 
-    client = http.InferenceServerClient(url, concurrency=IN_FLIGHT)
-    tensor = http.InferInput(name, [1, *images.shape[1:]], "FP32")
-    tensor.set_data_from_numpy(images[:1])
-    client.infer(model, [tensor])
-    waiting, done, start, cpu = deque(), 0, time.perf_counter(), time.process_time()
-    while time.perf_counter() - start < seconds or waiting:
-        while len(waiting) < IN_FLIGHT and time.perf_counter() - start < seconds:
-            waiting.append(client.async_infer(model, [tensor]))
-        waiting.popleft().get_result()
-        done += 1
-    took = time.perf_counter() - start
-    with Client(url, model) as asked:
-        return done / took, (time.process_time() - cpu) / took, asked.batches()
+    def ask(i: int) -> None:
+        with Client(url, model) as client:
+            while not until.is_set():
+                client.infer({name: images[:1]})
+                done[i] += 1
+
+    with Client(url, model) as client:
+        client.infer({name: images[:1]})
+        before = client.statistics()
+        threads = [threading.Thread(target=ask, args=(i,)) for i in range(IN_FLIGHT)]
+        start, cpu = time.perf_counter(), time.process_time()
+        for thread in threads:
+            thread.start()
+        time.sleep(seconds)
+        until.set()
+        for thread in threads:
+            thread.join()
+        took, cpu, after = time.perf_counter() - start, time.process_time() - cpu, client.statistics()
+    new = {rows: np.subtract(told, before.get(rows, (0, 0))) / took for rows, told in after.items()}
+    return sum(done) / took, cpu / took, new
 
 
-def tell(what: str, full: float, rate: float, cpu: float, batches: dict[int, int]) -> None:
+def tell(what: str, full: float, rate: float, cpu: float, runs: dict[int, np.ndarray]) -> None:
     """Two lines about one server."""
-    rows = sum(size * count for size, count in batches.items())
+    many, busy = sum(run[0] for run in runs.values()), sum(run[1] for run in runs.values())
+    rows = sum(size * run[0] for size, run in runs.items()) / many
     print(f"{what:<37}{rate:8.1f} /s, ratio {rate / full:.2f}")
-    print(f"  {rows / sum(batches.values()):.1f} pictures per batch; the client takes {cpu:.2f} of a core")
+    print(f"  {rows:.1f} pictures per batch; engine busy {busy:.0%} of the time; the client takes {cpu:.0%} of a core")
 
 
 def main(seconds: float = 5.0) -> None:

@@ -65,9 +65,14 @@ class Client:
 
     def batches(self) -> dict[int, int]:
         """{rows of a batch: how often the server ran one}, from its own statistics, since it started."""
+        return {rows: count for rows, (count, _) in self.statistics().items()}
+
+    def statistics(self) -> dict[int, tuple[int, float]]:
+        """{rows of a batch: (how often the server ran one, seconds in the engine)}, since the server started."""
         answer, _ = self._ask("GET", f"/v2/models/{self.model}/stats")
         stats = json.loads(answer)["model_stats"][0]["batch_stats"]
-        return {int(one["batch_size"]): int(one["compute_infer"]["count"]) for one in stats}
+        runs = {int(one["batch_size"]): one["compute_infer"] for one in stats}
+        return {rows: (int(run["count"]), int(run["ns"]) / 1e9) for rows, run in sorted(runs.items())}
 
     def _ask(self, verb: str, path: str, body: bytes | None = None, headers: dict | None = None) -> tuple[bytes, Any]:
         try:
