@@ -40,7 +40,7 @@ def bare(session: tl.Session, name: str, batch: int, seconds: float, images: np.
 
 
 def served(url: str, model: str, name: str, seconds: float, images: np.ndarray) -> tuple[float, float, dict]:
-    """(pictures per s of single requests from IN_FLIGHT threads, this client's CPU s per s, the server's statistics)."""
+    """(pictures per s from IN_FLIGHT threads, CPU s of this client per s, the server's statistics)."""
     until, done = threading.Event(), [0] * IN_FLIGHT
 
     def ask(i: int) -> None:

@@ -3,9 +3,9 @@
     python tests/benchmarks/sweep_simulation.py [NODES CASES SECONDS]
 
 The cases sleep (SECONDS on average, unequal, as builds are), so that 20 nodes fit on two cores; everything else is
-real: Ray's scheduler, a worker process per node, the object store, the journal. Every 20th case kills its worker at its
-first try, and one node is killed after two fifths of the cases. The bound: the seconds of all tries that were made, over
-the slots that were there. No schedule is shorter, and starting workers again and collecting the answers come on top.
+real: Ray's scheduler, a worker process per node, the object store, the journal. Every 20th case kills its worker at
+its first try, and one node is killed after two fifths of the cases. The bound: the seconds of all cases that were
+measured, over the slots that were there. No schedule is shorter; workers that start again come on top.
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ from typing import Any
 _FROM = {
     "cases": "Case read table",
     "sweeping": "Sweep sweep",
+    "queueing": "most simulate",
+    "": "lab",
     "serving.repository": "write",
     "serving.server": "Server",
     "serving.replicas": "Service",
@@ -27,7 +29,8 @@ __all__ = sorted(_EXPORTS)
 def __getattr__(name: str) -> Any:
     if name not in _EXPORTS:
         raise AttributeError(f"trt_lessons.scale has no {name!r}; it has: {', '.join(__all__)}")
-    return getattr(importlib.import_module(f".{_EXPORTS[name]}", __name__), name)
+    room = importlib.import_module(f".{_EXPORTS[name] or name}", __name__)
+    return getattr(room, name) if _EXPORTS[name] else room
 
 
 def __dir__() -> list[str]:
