@@ -114,10 +114,18 @@ def joined(older: Any, newer: Any, lean_of_8: str) -> types.ModuleType:
         kept.append(listener(bridge, logger))
         return Proxy(bridge, newer.Refitter(engine._real, kept[-1]))
 
+    class Builder(older.Builder):
+        """Builds plans that a lean runtime can run: others need the builder's own kernels ("call to stub")."""
+
+        def build_serialized_network(self, network: Any, config: Any) -> Any:
+            for flag in ("VERSION_COMPATIBLE", "EXCLUDE_LEAN_RUNTIME"):
+                config.set_flag(older.BuilderFlag.__members__[flag])
+            return super().build_serialized_network(network, config)
+
     module = types.ModuleType("tensorrt")
     module.__dict__.update({name: value for name, value in vars(older).items() if not name.startswith("__")})
     module.__version__ = older.__version__
-    module.Runtime, module.Refitter = runtime, refitter
+    module.Builder, module.Runtime, module.Refitter = Builder, runtime, refitter
     for name in DERIVED:
         if hasattr(newer, name) and hasattr(older, name):
             setattr(module, name, getattr(newer, name))

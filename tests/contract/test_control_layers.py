@@ -10,7 +10,7 @@ import pytest
 
 from trt_lessons import compat
 
-from .networks import build, close, engine_of, network, numbers, run, trt, trt_type
+from .networks import ON_GPU, build, close, engine_of, network, numbers, run, trt, trt_type
 
 KEPT: list[np.ndarray] = []  # constants must outlive their networks
 X = numbers(4, 3)
@@ -19,6 +19,11 @@ SUM, PROD = trt.ElementWiseOperation.SUM, trt.ElementWiseOperation.PROD
 
 def since(name: str) -> Any:
     return pytest.mark.skipif(not compat.has(name), reason=f"this TensorRT has no {name}")
+
+
+def on_8_6(reason: str, strict: bool = False) -> Any:
+    """Expected to fail on TensorRT 8.6, with its words (live runs on H100 and H200)."""
+    return pytest.mark.xfail(ON_GPU and compat.version() == (8, 6), reason=reason, strict=strict)
 
 
 def constant(net: Any, values: Any, kind: type = np.float32) -> Any:
@@ -60,9 +65,16 @@ def test_a_loop_of_three_turns() -> None:
 TURNS = np.stack([2 * X, 3 * X, 4 * X])
 
 
+NO_IMPLEMENTATION = "8.6.0 could not find any implementation for this loop (its ForeignNode) at level 0"
+
+
 @pytest.mark.parametrize(
     ("kind", "axis", "wanted"),
-    [("CONCATENATE", 0, TURNS), ("CONCATENATE", 1, TURNS.swapaxes(0, 1)), ("REVERSE", 0, TURNS[::-1])],
+    [
+        ("CONCATENATE", 0, TURNS),
+        pytest.param("CONCATENATE", 1, TURNS.swapaxes(0, 1), marks=on_8_6(NO_IMPLEMENTATION)),
+        pytest.param("REVERSE", 0, TURNS[::-1], marks=on_8_6(NO_IMPLEMENTATION)),
+    ],
 )
 def test_all_turns_of_a_loop(kind: str, axis: int, wanted: np.ndarray) -> None:
     found = answer(lambda net, x: summed(net, x, three(net), getattr(trt.LoopOutput, kind), axis), x=X)
@@ -258,7 +270,8 @@ def test_layers_at_the_edges_know_what_they_belong_to() -> None:
     net = network()
     x = net.add_input("x", trt.float32, X.shape)
     loop, conditional = net.add_loop(), net.add_if_conditional()
-    assert loop.name == "(Unnamed Loop* 0)" and conditional.name == "(Unnamed IfConditional* 0)"
+    number = 1 if ON_GPU and compat.version() == (8, 6) else 0  # 8.6 counts loops and conditionals together
+    assert loop.name == "(Unnamed Loop* 0)" and conditional.name == f"(Unnamed IfConditional* {number})"
     turn, entry = loop.add_recurrence(x), conditional.add_input(x)
     assert turn.type == trt.LayerType.RECURRENCE and tuple(turn.get_output(0).shape) == X.shape
     assert entry.type == trt.LayerType.CONDITIONAL_INPUT and entry.num_inputs == 1
@@ -287,6 +300,7 @@ def kept_boxes(most: int, overlap: float, least: float) -> int:
 
 
 @since("INetworkDefinition.add_nms")
+@on_8_6("8.6.0 ends the build of the count alone in an internal error (markLive: kSHAPES_LOWERED)")
 @pytest.mark.parametrize("most", [1, 2, 5])
 @pytest.mark.parametrize("overlap", [0.3, 0.9])
 def test_nms_keeps_the_best_boxes(most: int, overlap: float) -> None:

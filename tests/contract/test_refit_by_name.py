@@ -8,7 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from trt_lessons import backend, compat
 
-from .networks import builder, log, network, runtime, stream
+from .networks import ON_GPU, builder, log, network, runtime, stream
 
 trt, cuda = backend.trt, backend.cuda
 W = np.arange(12, dtype=np.float32).reshape(4, 3)
@@ -52,6 +52,10 @@ def run(engine: object, x: np.ndarray) -> np.ndarray:
 X = np.ones((2, 4), np.float32)
 
 
+ON_8_6 = ON_GPU and compat.version() == (8, 6)
+
+
+@pytest.mark.xfail(ON_8_6, reason="8.6.0's refit_cuda_engine gave False for weights given by name", strict=False)
 def test_weights_go_in_by_the_names_of_the_file() -> None:
     engine = engine_of(model(W))
     refitter = trt.Refitter(engine, log())
@@ -64,7 +68,14 @@ def test_weights_go_in_by_the_names_of_the_file() -> None:
 
 @pytest.mark.parametrize(
     ("name", "weights"),
-    [("fc 1/weight", np.ones((5, 3), np.float32)), ("nobody", W)],
+    [
+        pytest.param(
+            "fc 1/weight",
+            np.ones((5, 3), np.float32),
+            marks=pytest.mark.xfail(ON_8_6, reason="8.6 takes weights of another count, and notices at the refit"),
+        ),
+        ("nobody", W),
+    ],
     ids=["count", "name"],
 )
 def test_weights_that_do_not_fit_are_refused(name: str, weights: np.ndarray) -> None:

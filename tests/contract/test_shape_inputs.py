@@ -8,7 +8,7 @@ from onnx import TensorProto, helper
 
 from trt_lessons import backend, compat
 
-from .networks import INT_SHAPES, builder, log, network, runtime, stream
+from .networks import INT_SHAPES, ON_GPU, builder, log, network, runtime, stream
 
 trt, cuda = backend.trt, backend.cuda
 KIND = np.int32 if INT_SHAPES else np.int64
@@ -76,6 +76,9 @@ def test_a_profile_without_its_values_is_refused() -> None:
     assert builder().build_serialized_network(parsed("Reshape"), config) is None
 
 
+@pytest.mark.xfail(
+    ON_GPU and compat.version() == (8, 6), reason="8.6.0 runs with numbers outside the profile's range", strict=False
+)
 def test_numbers_outside_the_range_are_not_run() -> None:
     engine = runtime().deserialize_cuda_engine(profiled(parsed("Tile"), CASES["Tile"][0]))
     context, numbers, memory = engine.create_execution_context(), np.array([9, 1], KIND), cuda.mem_alloc(4096)
