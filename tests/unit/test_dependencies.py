@@ -41,6 +41,7 @@ NEEDED_BY = {  # imported by a dependency that does not bring it
     "cppimport": "modelopt.onnx",
     "onnx-graphsurgeon": "modelopt.onnx",
     "polygraphy": "modelopt.onnx",
+    "onnxslim": "modelopt.onnx",
 }
 RUN = {  # a program or a plugin: the words that start it
     "jupyterlab": r"jupyterlab|jupyter.{1,4}lab",
