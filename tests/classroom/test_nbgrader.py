@@ -16,7 +16,8 @@ import pytest
 from trt_lessons.cli import main
 from trt_lessons.errors import ExerciseError
 from trt_lessons.workbook import classroom
-from trt_lessons.workbook.copies import grade, solutions, source_of
+from trt_lessons.workbook.copies import grade, learners, solutions, source_of
+from trt_lessons.workbook.exercises import all_exercises
 
 pytest.importorskip("nbgrader", reason="nbgrader needs Python 3.11 or later")
 
@@ -142,11 +143,16 @@ def test_release_has_no_solutions(course: Course) -> None:
         assert not [c for c in released.cells if c.cell_type == "code" and c.outputs]
         assert [c.id for c in released.cells] == [c.id for c in source.cells]
         assert (path.parent / "checks" / f"{lesson}.py").exists()
+        assert (path.parent / "checks" / f"{lesson}.quiz.json").exists()
 
 
 def test_release_is_like_the_learners_copy(course: Course) -> None:
-    stub = tasks(notebook(course.folder / "release" / FLOW / f"{FLOW}.ipynb").cells)["02.3"].source
-    assert stub == "# your code here\nunsure = ..."
+    lesson = json.loads((ROOT / "notebooks" / f"{FLOW}.ipynb").read_text("utf-8"))
+    copy = tasks(learners(lesson)["cells"])
+    released = tasks(notebook(course.folder / "release" / FLOW / f"{FLOW}.ipynb").cells)
+    assert {name: cell.source for name, cell in released.items()} == {n: source_of(c) for n, c in copy.items()}
+    small = tasks(notebook(course.folder / "release" / SMALL / f"{SMALL}.ipynb").cells)
+    assert small["90.1"].source == "# your code here\nanswer1 = ..."
 
 
 def test_points_of_three_students(course: Course) -> None:
@@ -156,7 +162,10 @@ def test_points_of_three_students(course: Course) -> None:
     done = course.nbgrader("autograde", FLOW)
     assert done.returncode == 0, done.stderr
     grades = course.grades()
-    assert [grades[s, FLOW] for s in ("ada", "bob", "cyd")] == [(3, 3), (0, 3), (2, 3)]
+    points = {e.id: e.points for e in all_exercises(ROOT / "notebooks" / "checks") if e.lesson == "02"}
+    whole = sum(points.values())
+    assert [grades[s, FLOW][0] for s in ("ada", "bob", "cyd")] == [whole, 0, whole - points["02.2"]]
+    assert {grades[s, FLOW][1] for s in ("ada", "bob", "cyd")} == {whole} and len(points) == 3
     assert not (course.folder / "submitted" / "ada" / FLOW / ".progress.json").exists()
 
 
