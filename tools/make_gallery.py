@@ -210,11 +210,11 @@ ENTRIES = [
         "bars",
         "How large is each?",
         "05_2_profiles_that_pay",
-        ("mixed load",),
+        ("mixed load, each width at its opt",),
         """
-        rates = recall("mixed load")
+        rates = recall("mixed load, each width at its opt")
         title = f"Buckets read {rates['buckets'] / rates['padded']:.1f} times as many strips as padding"
-        tl.plots.bars(rates.value, unit="strips/s", title=title, note=rates)
+        tl.plots.bars(rates.value, unit="strips/s", mark="buckets", title=title, note=rates)
         """,
     ),
     Entry(
@@ -226,8 +226,8 @@ ENTRIES = [
         graphs = recall("a graph for each shape")
         times = {f"one strip, {kind}": graphs[kind] for kind in ("plain", "graph")}
         saved = [1 - ms / graphs["plain"][width] for width, ms in graphs["graph"].items()]
-        title = f"A CUDA graph takes {min(saved):.0%} to {max(saved):.0%} off, whatever the width"
-        tl.plots.lines(times, xlabel="width, pixels", ylabel="ms a query", title=title, note=graphs)
+        title = f"A CUDA graph takes {100 * min(saved):.0f} % to {100 * max(saved):.0f} % off"
+        tl.plots.lines(times, xlabel="width, pixels", ylabel="ms per query", title=title, note=graphs)
         """,
     ),
     Entry(
@@ -240,7 +240,8 @@ ENTRIES = [
         stages = dict(cold["ResNet-50"]["new process"])
         stages.pop("second inference")
         parts = {name: 1000 * seconds for name, seconds in stages.items()}
-        title = f"Imports and CUDA take {parts['imports and CUDA'] / sum(parts.values()):.0%} of a start from a plan"
+        share = 100 * parts["imports and CUDA"] / sum(parts.values())
+        title = f"Imports and CUDA take {share:.0f} % of a start from a plan"
         tl.plots.waterfall(parts, mark="imports and CUDA", title=title, note=cold)
         """,
     ),
@@ -268,7 +269,7 @@ NOT_SHOWN = {
     "digits": "pictures and what the network read, no measurement; see lesson 00",
     "build_flow": "seven steps in order, no measurement; see lesson 03",
     "flow_chart": "steps in order, no measurement; `build_flow` is one",
-    "scoreboard": "rows of all lessons, which the next live run records; see the end of each lesson",
+    "scoreboard": "rows of several lessons, each recorded by its own; see the end of each lesson",
     "ownership": "who makes which object, no measurement; see lesson 01",
     "alt": "a figure's description in words, not a figure",
     "note_of": "where numbers come from, not a figure",

@@ -77,7 +77,7 @@ def test_a_row_is_recorded_and_comes_back(on, monkeypatch, capsys) -> None:
     fig = tl.scoreboard("FP16", precision="fp16")
     out = capsys.readouterr().out
     assert names(out) == ["PyTorch, FP32", "FP16"] and "0.500" in out and "98.0 %" in out and "04_1" in out
-    assert fig.title == "FP16 reads 64 strips in 0.500 ms: 4.0 times as fast as PyTorch"
+    assert fig.title == "FP16: 0.500 ms, 4.0 times as fast as PyTorch"
     assert "recorded on NVIDIA H100, TensorRT 8.6.0" in tl.plots.alt(fig)
 
 
@@ -85,7 +85,7 @@ def test_without_a_name_it_only_draws(on, monkeypatch, capsys) -> None:
     record_the_book(on, monkeypatch)
     on(None)
     monkeypatch.setattr(board, "_row", lambda *how: pytest.fail("nothing is asked"))
-    assert tl.scoreboard().title.startswith("FP16 reads")
+    assert tl.scoreboard().title.startswith("FP16: ")
 
 
 def test_with_no_row_it_says_so(on, capsys) -> None:
@@ -130,9 +130,9 @@ def test_the_machine_that_is_asked_for(on, monkeypatch, capsys) -> None:
     on(None)
     (Path.cwd() / ".progress.json").unlink()
     monkeypatch.setenv("TRT_LESSONS_RECORDED_GPU", "NVIDIA H100")
-    assert "in 0.500 ms" in tl.scoreboard().title
+    assert ": 0.500 ms" in tl.scoreboard().title
     monkeypatch.setenv("TRT_LESSONS_RECORDED_GPU", "NVIDIA L4")
-    assert "in 3.00 ms" in tl.scoreboard().title
+    assert ": 3.00 ms" in tl.scoreboard().title
 
 
 def test_the_books_rows_stand_in_the_lessons_order(on, monkeypatch, capsys) -> None:
