@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import functools
 import io
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -37,6 +38,7 @@ HAN_FONTS = (
     *("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN", "PingFang SC", "Microsoft YaHei"),
     *("Noto Sans CJK JP", "Heiti SC", "Hiragino Sans GB", "SimHei", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei"),
 )
+HAN_FILES = re.compile("CJK|Han|Hei|YaHei|msyh|PingFang|Hiragino|NotoSansSC|wqy", re.I)
 TEXT = {
     "font.size": 10.5,
     "axes.titlesize": 10.5,
@@ -133,11 +135,24 @@ def in_print(text: str) -> tuple[str, list[str]]:
 
 @functools.lru_cache(maxsize=1)
 def _han_font() -> str:
-    """A font of this machine with Chinese characters; "" where there is none."""
+    """A font of this machine with Chinese characters; "" where there is none.
+
+    matplotlib keeps its list of fonts: one that was installed since is not in it, and is added here.
+    """
     from matplotlib import font_manager
 
-    there = {font.name for font in font_manager.fontManager.ttflist}
-    return next((name for name in HAN_FONTS if name in there), "")
+    manager = font_manager.fontManager
+
+    def found() -> str:
+        there = {font.name for font in manager.ttflist}
+        return next((name for name in HAN_FONTS if name in there), "")
+
+    if not found():
+        known = {font.fname for font in manager.ttflist}
+        for path in font_manager.findSystemFonts():
+            if path not in known and HAN_FILES.search(Path(path).name):
+                manager.addfont(path)
+    return found()
 
 
 def alt(fig: Figure) -> str:
