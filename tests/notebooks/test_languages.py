@@ -9,7 +9,7 @@ import pytest
 
 from trt_lessons.errors import LessonError
 from trt_lessons.workbook.execute import notebooks
-from trt_lessons.workbook.languages import edition, follow, prose, quizzes, step
+from trt_lessons.workbook.languages import edition, follow, pages, prose, quizzes, step
 
 ROOT = Path(__file__).resolve().parents[2]
 LESSONS = notebooks(ROOT / "notebooks")
@@ -65,6 +65,30 @@ def test_the_questions_of_a_lesson_are_chinese(path: Path) -> None:
     asked = quizzes.read(english)
     assert [one["right"] for one in made] == [one["right"] for one in asked]
     assert not {one["ask"] for one in made} & {one["ask"] for one in asked}
+
+
+@pytest.mark.parametrize("name", pages.PAGES)
+def test_a_page_is_in_step(name: str) -> None:
+    page = ROOT / name
+    found = step.compare(pages.read(page), prose.read(pages.file_of(page, "zh-CN")), WORDS)
+    assert not found, "\n".join(f"{name}#{one.cell}: {one.kind}: {one.what}" for one in found)
+
+
+def test_the_sections_of_a_page(tmp_path: Path) -> None:
+    page = tmp_path / "a.md"
+    page.write_text("# A\n\nWords.\n\n## One, two\n\n```sh\n## no heading\n```\n\n## Three\n\nEnd.\n", "utf-8")
+    found = pages.read(page)
+    assert list(found) == ["top", "one-two", "three"] and found["one-two"].endswith("```")
+    assert list(prose.parse(pages.skeleton(page, "zh-CN"))) == list(found)
+
+
+def test_the_documents_headings_lead_to_their_lessons(monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    import make_document_map
+
+    assert make_document_map.OUTPUT.read_text("utf-8") == make_document_map.text(), "python tools/make_document_map.py"
+    places = json.loads((ROOT / "tests" / "notebooks" / "document_map.json").read_text("utf-8"))["places"]
+    assert all(f"| {place['place']} |" in make_document_map.text() for place in places)
 
 
 FAST = ("00_start_here", "05_dynamic_shapes")  # the others share their code with the English edition

@@ -11,7 +11,7 @@ from ...errors import LessonError
 from ...files import home, write_atomically
 from ...messages import read_catalog
 from ..execute import find_notebook, lessons_folder, notebooks
-from . import catalogs, follow, prose, quizzes, step
+from . import catalogs, follow, pages, prose, quizzes, step
 
 
 def register(commands: Any) -> None:
@@ -45,7 +45,8 @@ def run(args: argparse.Namespace) -> int:
         _follow(path, language)
     known = step.words(home() / "docs" / "glossary.csv")
     lines = [line for path in paths for line in [*_lesson(path, language, known), *_messages(path, language, known)]]
-    lines += [] if args.lessons else _messages(None, language, known)
+    if not args.lessons:
+        lines += _messages(None, language, known) + _pages(language, known)
     print("\n".join(lines) or "everything is in step")
     return 1 if lines else 0
 
@@ -92,6 +93,15 @@ def _lesson(path: Path, language: str, known: list[step.Word]) -> list[str]:
     sheet = quizzes.file_of(path, language)
     for found in quizzes.compare(quizzes.read(quizzes.english_file(path)), quizzes.read(sheet), known):
         lines.append(f"{path.stem}#{found.cell}: {found.kind}: {found.what}")
+    return lines
+
+
+def _pages(language: str, known: list[step.Word]) -> list[str]:
+    """What is not in step in the pages beside the lessons."""
+    lines = []
+    for page in (home() / name for name in pages.PAGES):
+        found = step.compare(pages.read(page), prose.read(pages.file_of(page, language)), known)
+        lines += [f"{page.name}#{one.cell}: {one.kind}: {one.what}" for one in found]
     return lines
 
 

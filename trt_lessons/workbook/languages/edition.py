@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from . import prose, quizzes
+from . import pages, prose, quizzes
 
 
 def content(path: Path, language: str) -> bytes:
@@ -17,7 +17,7 @@ def content(path: Path, language: str) -> bytes:
     if path.name.endswith(quizzes.SUFFIX):
         lesson = path.parent.parent / path.name.replace(quizzes.SUFFIX, ".ipynb")
         return quizzes.compose(path.read_bytes(), quizzes.read(quizzes.file_of(lesson, language)))
-    there = path.parent / language / path.name
+    there = pages.file_of(path, language)
     return there.read_bytes() if path.suffix == ".md" and there.is_file() else path.read_bytes()
 
 
