@@ -29,21 +29,26 @@ def headings(lesson: str) -> dict[str, str]:
     return found
 
 
+def _link(lesson: str, sections: list[str]) -> str:
+    """A lesson and those of its sections that are meant."""
+    return f"[第 {lesson_number(lesson)} 课](../notebooks/{lesson}.ipynb)：{'、'.join(sections)}"
+
+
 def text() -> str:
     """The whole page."""
     places = json.loads((ROOT / "tests" / "notebooks" / "document_map.json").read_text("utf-8"))["places"]
     known: dict[str, dict[str, str]] = {}
-    chapters: dict[str, dict[str, list[str]]] = {}
+    chapters: dict[str, dict[str, dict[str, list[str]]]] = {}
     for place in places:
-        where = chapters.setdefault(place["chapter"], {}).setdefault(place["place"], [])
+        where = chapters.setdefault(place["chapter"], {}).setdefault(place["place"], {})
         for lesson, _, cell in (name.partition("#") for name in place["cells"]):
             known.setdefault(lesson, headings(lesson))
-            said = f"[第 {lesson_number(lesson)} 课](../notebooks/{lesson}.ipynb)，“{known[lesson][cell]}”"
-            where += [said] if said not in where else []
+            sections = where.setdefault(lesson, [])
+            sections += [known[lesson][cell]] if known[lesson][cell] not in sections else []
     lines = [HEAD]
     for chapter, rows in chapters.items():
         lines += [f"## {chapter}\n", "| 原文档 | 在本教程里 |", "| --- | --- |"]
-        lines += [f"| {place} | {'；'.join(where)} |".replace("\n", " ") for place, where in rows.items()]
+        lines += [f"| {place} | {'；'.join(_link(*one) for one in where.items())} |" for place, where in rows.items()]
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"
 

@@ -86,9 +86,18 @@ def test_the_documents_headings_lead_to_their_lessons(monkeypatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "tools"))
     import make_document_map
 
-    assert make_document_map.OUTPUT.read_text("utf-8") == make_document_map.text(), "python tools/make_document_map.py"
+    page = make_document_map.OUTPUT.read_text("utf-8")
+    assert AWAITED or page == make_document_map.text(), "python tools/make_document_map.py"
     places = json.loads((ROOT / "tests" / "notebooks" / "document_map.json").read_text("utf-8"))["places"]
-    assert all(f"| {place['place']} |" in make_document_map.text() for place in places)
+    rows: dict[tuple[str, str], str] = {}
+    chapter = ""
+    for line in page.splitlines():
+        chapter = line.removeprefix("## ") if line.startswith("## ") else chapter
+        if line.startswith("| "):
+            rows[chapter, line.split(" | ")[0].removeprefix("| ")] = line
+    for place in places:
+        row = rows[place["chapter"], place["place"]]
+        assert all(f"{cell.partition('#')[0]}.ipynb)" in row for cell in place["cells"]), place["place"]
 
 
 FAST = ("00_start_here", "05_dynamic_shapes")  # the others share their code with the English edition

@@ -92,7 +92,7 @@ def _marks(text: str) -> dict[str, Counter]:
     return {
         "code blocks": Counter(m[0] for m in FENCE.finditer(text)),
         "code": Counter(" ".join(m[2].split()) for m in SPAN.finditer(bare)),
-        "links": Counter(LINK.findall(bare)),
+        "links": Counter(link.replace(".zh-CN", "") for link in LINK.findall(bare)),  # a page and its other edition
         "addresses": Counter(ADDRESS.findall(SPAN.sub(" ", LINK.sub(" ", bare)))),
         "numbers": Counter(NUMBER.findall(words_only)),
         "units": Counter(f"{number} {unit}" for number, unit in UNIT.findall(words_only)),
