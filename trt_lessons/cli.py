@@ -129,8 +129,7 @@ def _doctor(args: argparse.Namespace) -> int:
 
 
 def _lab(args: argparse.Namespace) -> int:
-    from .workbook.copies import Workbook, start
-    from .workbook.languages import menus
+    from .workbook.copies import Workbook, menus, start
 
     target = _workbook(args)
     book = Workbook(home() / "notebooks", target, args.language or "")

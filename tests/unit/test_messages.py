@@ -15,9 +15,9 @@ from trt_lessons.errors import LessonError, ShapeError
 from trt_lessons.messages import Catalog, joined, told
 from trt_lessons.plots import style
 from trt_lessons.workbook import exercises, predictions, quiz
-from trt_lessons.workbook.copies import Workbook
+from trt_lessons.workbook.copies import Workbook, menus
 from trt_lessons.workbook.execute import notebooks
-from trt_lessons.workbook.languages import catalogs, extraction, menus, prose, step
+from trt_lessons.workbook.languages import catalogs, extraction, prose, step
 
 ROOT = Path(__file__).resolve().parents[2]
 WORDS = step.words(ROOT / "docs" / "glossary.csv")
