@@ -57,28 +57,29 @@ def chain():
 class Context:
     """A context whose enqueues go into a log: ("run", which context, which stream)."""
 
-    def __init__(self, context, log):
-        self.context, self.log = context, log
+    def __init__(self, context, log, number):
+        self.context, self.log, self.number = context, log, number
 
     def __getattr__(self, name):
         return getattr(self.context, name)
 
     def execute_async_v3(self, stream):
-        self.log.append(("run", id(self), int(stream)))
+        self.log.append(("run", self.number, int(stream)))
         return self.context.execute_async_v3(stream)
 
 
 class Engine:
-    """An engine whose contexts keep a log."""
+    """An engine whose contexts keep a log; they are numbered in the order of their making."""
 
     def __init__(self, engine, log):
-        self.engine, self.log = engine, log
+        self.engine, self.log, self.made = engine, log, 0
 
     def __getattr__(self, name):
         return getattr(self.engine, name)
 
     def create_execution_context(self, *arguments):
-        return Context(self.engine.create_execution_context(*arguments), self.log)
+        self.made += 1
+        return Context(self.engine.create_execution_context(*arguments), self.log, self.made)
 
 
 def watched(log):
@@ -185,6 +186,45 @@ def answers_right(run, memory, session, seed):
     return count
 
 
+def streams_at_work(counted):
+    """The streams that got work in one run before its first wait."""
+    return {entry[2] for entry in until_a_wait(counted)}
+
+
+def shared_context(prepared, counted):
+    """What to tell where one context is at work on several streams at the same time; else None."""
+    contexts = {entry[1] for entry in prepared + counted if entry[0] == "run"}
+    streams = streams_at_work(counted)
+    if len(contexts) >= len(streams):
+        return None
+    return wrong(
+        yours=f"contexts: {len(contexts)}, streams at work at the same time: {len(streams)}",
+        expected="a context for each of these streams",
+        hint="a context has memory for one running query: create one for each query.",
+    )  # fmt: skip
+
+
+def what_holds_it_up(counted, took, limit):
+    """What to tell of a run that does not serve four at a time; None where the counts show no mistake.
+
+    took and limit: how the time is told after the counts; empty where nothing was measured.
+    """
+    layers = sum(entry[0] == "run" for entry in counted)
+    if layers:
+        return wrong(
+            yours=f"{layers} layer-by-layer enqueues in one run{took}",
+            expected=f"none: one launch per query{limit}",
+            hint="capture a graph for each query in server, before run is returned.",
+        )  # fmt: skip
+    streams = len(streams_at_work(counted))
+    if streams < 2:
+        return wrong(
+            yours=f"{streams} stream at work before the first wait{took}", expected=f"at least two{limit}",
+            hint="launch all four, each in a stream of its own, and only then wait.",
+        )  # fmt: skip
+    return None
+
+
 @exercise("04_6.3", points=2)
 def server(answer):
     engine, log, cuda = chain(), [], tl.cuda
@@ -194,9 +234,13 @@ def server(answer):
         run = answer(Engine(engine, log), buffers)
         if not callable(run):
             return wrong(yours=type(run).__name__, expected="run(), a function", hint="return the function run.")
+        prepared = list(log)
         log.clear()
         run()
         counted = list(log)
+    mistake = shared_context(prepared, counted)
+    if mistake:
+        return mistake
     session = tl.Session(engine)
     for seed in (1, 2):
         count = answers_right(run, memory, session, seed)
@@ -205,24 +249,14 @@ def server(answer):
                 yours=f"{count} of 4 answers right", expected="4, for new numbers too",
                 hint="each query needs its own addresses, set before its plain run and its capture, and a wait.",
             )  # fmt: skip
-    if tl.backend.is_gpu():
-        usual, mine = run_time(plain_server(engine, buffers)), run_time(run)
-        if mine > 0.5 * usual:
-            return wrong(
-                yours=f"{mine:.3f} ms", expected=f"at most half of {usual:.3f} ms",
-                hint="prepare a context, a stream and a graph for each query; run launches all, then waits.",
-            )  # fmt: skip
+    if not tl.backend.is_gpu():
+        said = f"No layer-by-layer enqueue, {len(streams_at_work(counted))} streams at work before the first wait."
+        return what_holds_it_up(counted, "", "") or right(said)
+    usual, mine = run_time(plain_server(engine, buffers)), run_time(run)
+    if mine <= 0.5 * usual:
         return right(f"Four queries in {mine:.3f} ms in place of {usual:.3f} ms.")
-    layers = sum(entry[0] == "run" for entry in counted)
-    if layers:
-        return wrong(
-            yours=f"{layers} layer-by-layer enqueues in one run", expected="none: one launch per query",
-            hint="capture a graph for each query in server, before run is returned.",
-        )  # fmt: skip
-    streams = len({entry[2] for entry in until_a_wait(counted)})
-    if streams < 2:
-        return wrong(
-            yours=f"{streams} stream at work before the first wait", expected="at least two",
-            hint="launch all four, each in a stream of its own, and only then wait.",
-        )  # fmt: skip
-    return right(f"No layer-by-layer enqueue, {streams} streams at work before the first wait.")
+    took, limit = f"; {mine:.3f} ms", f"; at most half of {usual:.3f} ms"
+    return what_holds_it_up(counted, took, limit) or wrong(
+        yours=f"{mine:.3f} ms", expected=f"at most half of {usual:.3f} ms",
+        hint="prepare a context, a stream and a graph for each query; run launches all, then waits.",
+    )  # fmt: skip

@@ -31,7 +31,7 @@ def test_each_place_shows_the_values_that_are_there(number: int) -> None:
 def test_the_batch_slider_shows_the_recording() -> None:
     box = sliders.batch().widget()
     box.children[0].value = 32
-    recorded = tl.recordings.recall("digits, batch 32, graph", "04_3_streams_and_graphs").value.median()
+    recorded = tl.recordings.recall("digits, batch 32, graph", "04_6_a_host_that_keeps_up").value.median()
     assert f"CUDA graph {recorded:.4g} ms" in box.children[1].value
 
 

@@ -75,7 +75,7 @@ def batch() -> Slider:
     """Compute time, ms, over the batch size of the digits network, launched plainly and as a CUDA graph (recorded)."""
     sizes = (1, 2, 4, 8, 16, 32, 64)
     found = {
-        kind: {n: recall(f"digits, batch {n}{end}", "04_3_streams_and_graphs") for n in sizes}
+        kind: {n: recall(f"digits, batch {n}{end}", "04_6_a_host_that_keeps_up") for n in sizes}
         for kind, end in (("plain", ""), ("CUDA graph", ", graph"))
     }
     series = {kind: {n: x.value.median() for n, x in curve.items()} for kind, curve in found.items()}

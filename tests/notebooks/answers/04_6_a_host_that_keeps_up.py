@@ -31,9 +31,9 @@ GOOD = {
 SERVER = """
 def server(engine, buffers):
     mode, lanes = cudart.cudaStreamCaptureMode.cudaStreamCaptureModeRelaxed, []
-    shared = cuda.Stream()
+    shared = {shared}
     for addresses in buffers:
-        own, queue = engine.create_execution_context(), {stream}
+        own, queue = {context}, {stream}
         for pair in {addresses}.items():
             own.set_tensor_address(*pair)
         own.execute_async_v3(queue.handle)
@@ -50,6 +50,8 @@ def server(engine, buffers):
     return run
 """
 WELL = {
+    "shared": "None",
+    "context": "engine.create_execution_context()",
     "stream": "cuda.Stream()",
     "addresses": "addresses",
     "go": "cudart.cudaGraphLaunch(graph, queue.handle)",
@@ -96,7 +98,11 @@ ANSWERS = {
         "wrong": [
             (SERVER.format(**WELL | {"go": "own.execute_async_v3(queue.handle)"}), "capture a graph for each query"),
             (SERVER.format(**WELL | {"addresses": "buffers[0]"}), "its own addresses"),
-            (SERVER.format(**WELL | {"stream": "shared"}), "each in a stream of its own"),
+            (SERVER.format(**WELL | {"shared": "cuda.Stream()", "stream": "shared"}), "each in a stream of its own"),
+            (
+                SERVER.format(**WELL | {"shared": "engine.create_execution_context()", "context": "shared"}),
+                "create one for each query",
+            ),
         ],
     },
 }
