@@ -1,5 +1,7 @@
 """Answers to lesson 07's exercises that the player tries."""
 
+from trt_lessons import compat
+
 CAUSE = """
 def cause(letter):
     profile = builder.create_optimization_profile()
@@ -20,7 +22,7 @@ def build_half(data):
     config.builder_optimization_level = 0
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
     tl.compat.quiet_tactics(config)
-    tl.compat.permit(config, {{"fp16"}})
+    tl.compat.permit(config, {permitted})
     profile = builder.create_optimization_profile()
     profile.set_shape("{name}", (1, 1, 32, 32), (8, 1, 32, 32), (8, 1, 32, 32))
     {add}
@@ -30,8 +32,11 @@ PARTS = {
     "refuse": "raise ValueError('no model')",
     "model": "precision.to_fp16(data).SerializeToString()",
     "name": "images",
+    "permitted": '{"fp16"}',
     "add": "config.add_optimization_profile(profile)",
 }
+# Where typing is weak the permission makes FP16 of an FP32 model: there this answer is right.
+FLAG_ALONE = [(HALF.format(**PARTS | {"model": "data"}), "this one is FP32")] if compat.strongly_typed() else []
 FIND = """
 def first_bad(model, x):
     import onnx
@@ -80,7 +85,8 @@ def build_half(data):
             (HALF.format(**PARTS | {"refuse": "pass", "model": "data"}), "parse answers with a bool"),
             (HALF.format(**PARTS | {"name": "image"}), "right name"),
             (HALF.format(**PARTS | {"add": ""}), "added to the config"),
-            (HALF.format(**PARTS | {"model": "data"}), "this one is FP32"),
+            (HALF.format(**PARTS | {"model": "data", "permitted": "set()"}), "this one is FP32"),
+            *FLAG_ALONE,
         ],
     },
     "07.3": {
