@@ -196,10 +196,14 @@ def lab_command(root: Path, port: int | None, rest: list[str]) -> list[str]:
 
 
 def jupyter_folders(root: Path) -> dict[str, str]:
-    """Settings for Jupyter's own folders: those that cannot be written (a read-only home) lie in the workbook."""
+    """Settings for Jupyter's own folders: those that cannot be written (a read-only home) lie in the workbook.
+
+    JUPYTER_CONFIG_PATH gets a folder whose labconfig hides nbgrader's menus, which are for teachers.
+    """
     from jupyter_core import paths
 
-    moved = {}
+    ours = str(Path(__file__).parent / "workbook" / "classroom" / "learners")
+    moved = {"JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, [ours, os.environ.get("JUPYTER_CONFIG_PATH", "")]))}
     for word in ("runtime", "data", "config"):
         try:
             probe(Path(getattr(paths, f"jupyter_{word}_dir")()))

@@ -43,6 +43,8 @@ c.Spawner.http_timeout = 180  # the default, 30, gives up a server that only sha
 c.Spawner.environment = {
     "PATH": os.pathsep.join([str(BIN), os.environ["PATH"]]),  # `trt-lessons` in a learner's terminal
     "TRT_LESSONS_HOME": str(ROOT),
+    # JupyterLab without nbgrader's menus, which are for teachers
+    "JUPYTER_CONFIG_PATH": str(ROOT / "trt_lessons" / "workbook" / "classroom" / "learners"),
     "TRT_LESSONS_GPU_LOCK": str(TURNS),  # one measurement at a time on each GPU
     "CUDA_MODULE_LOADING": "LAZY",  # less GPU memory for each learner's process
 }

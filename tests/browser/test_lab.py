@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from driving import click, do, find, kernel_is, running_lab, wait
 
-ROOT = Path(__file__).resolve().parents[2]
 CELLS = [
     ("markdown", "# Try it\n\n**You need** nothing.\n\n**Minutes** 5"),
     ("code", "import trt_lessons as tl\n!trt-lessons --version"),
@@ -47,47 +44,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def lab(home: Path) -> Iterator[str]:
-    """`trt-lessons lab` without a browser of its own; its address with the token."""
-    env = {k: v for k, v in os.environ.items() if k not in ("CI", "PYTEST_VERSION", "PYTEST_CURRENT_TEST")}
-    env |= {"TRT_LESSONS_HOME": str(home), "PYTHONUNBUFFERED": "1", "TRT_LESSONS_BACKEND": "interpreter"}
-    env["PYTHONPATH"] = os.pathsep.join([str(ROOT), env.get("PYTHONPATH", "")])
-    env |= {"JUPYTER_CONFIG_DIR": str(home / "jupyter"), "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces")}
-    options = ["--no-browser", "--ServerApp.port=0", "--LabApp.expose_app_in_browser=True"]
-    command = [sys.executable, "-m", "trt_lessons.cli", "lab", "--", *options]
-    log = home / "lab.log"
-    with log.open("w") as out:
-        process = subprocess.Popen(command, cwd=home, stdout=out, stderr=out, env=env)
-    try:
-        address = wait(lambda: re.search(r"http://127\.0\.0\.1:\d+/lab\S*token=\w+", log.read_text()), 90)[0]
+    """`trt-lessons lab` of that repository; its address with the token."""
+    with running_lab(home, home) as address:
         yield address
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def wait(what: Callable[[], Any], seconds: float = 60) -> Any:
-    """What `what()` gives as soon as it is true."""
-    end = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.2)
-    return found
-
-
-def find(browser: Any, css: str, text: str = "") -> Callable[[], list]:
-    """The elements that fit and show this text; for `wait`."""
-    found = "return [...document.querySelectorAll(arguments[0])].filter(e => e.textContent.includes(arguments[1]))"
-    return lambda: browser.execute_script(found, css, text)
-
-
-def do(browser: Any, command: str, **how: Any) -> None:
-    """One of JupyterLab's own commands, as its menus give them."""
-    browser.execute_script("window.jupyterapp.commands.execute(arguments[0], arguments[1])", command, how)
-
-
-def click(browser: Any, element: Any) -> None:
-    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
-    element.click()
 
 
 def progress(home: Path) -> dict:
@@ -102,9 +61,6 @@ def names_of_images(browser: Any) -> list[str]:
     return [n.get("name", {}).get("value", "") for n in images]
 
 
-KERNEL = "return window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status"
-
-
 @pytest.fixture(scope="module")
 def lesson(browser: Any, lab: str) -> Iterator[Any]:
     """The lesson, opened by its link on the first page, all cells run."""
@@ -114,7 +70,7 @@ def lesson(browser: Any, lab: str) -> Iterator[Any]:
     assert find(browser, ".jp-RenderedMarkdown td", "Try it")()
     click(browser, link)
     wait(find(browser, ".jp-RenderedMarkdown h1", "Try it"))
-    wait(lambda: browser.execute_script(KERNEL) == "idle")
+    wait(lambda: kernel_is(browser, "idle"))
     do(browser, "notebook:run-all-cells")
     wait(find(browser, ".jp-OutputArea-output", "by keyboard: tl.quiz"), 120)
     yield browser
@@ -171,6 +127,14 @@ def test_a_lesson_that_is_opened_again_shows_no_error(lesson: Any, home: Path) -
     do(lesson, "notebook:run-all-cells")
     radio = wait(lambda: len(found := find(lesson, ".widget-radio-box input")()) == 3 and found)
     assert [one.is_selected() for one in radio] == [False, True, False]
+
+
+def test_learners_see_no_teachers_menus(lesson: Any) -> None:
+    menus = [menu.text for menu in lesson.find_elements("css selector", ".lm-MenuBar-itemLabel")]
+    assert "Kernel" in menus and not [text for text in menus if "grader" in text.lower()]
+    commands = lesson.execute_script("return window.jupyterapp.commands.listCommands()")
+    assert "notebook:run-cell" in commands and not [name for name in commands if "nbgrader" in name]
+    assert not find(lesson, ".jp-LauncherCard, .jp-SideBar .lm-TabBar-tab", "rader")()
 
 
 def test_the_command_is_found_in_a_cell(lesson: Any) -> None:

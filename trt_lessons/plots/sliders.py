@@ -52,6 +52,7 @@ class Slider:
             options=[(f"{x:g}", x) for x in self.places], value=self.start, description=self.xlabel
         )
         slider.style.description_width = "initial"
+        slider.layout.width = "min(100%, 40em)"  # a long name leaves room to move
         words = ipywidgets.HTML(self.text(self.start))
         picture = ipywidgets.HTML(self.picture().html())
 
