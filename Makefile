@@ -1,6 +1,7 @@
 # make lab    the workbook in JupyterLab (the first time it builds .venv)
 # make test   every test that needs no GPU
 # make site   all lessons, glossary, API and gallery as pages, in site/
+# make handout   lessons without solutions and their slides, to print, in handout/ (LESSONS="02 04_1": these)
 # Settings: PYTHON (the interpreter to start from), VENV, UV_FIND_LINKS or PIP_FIND_LINKS (a folder of wheels),
 #   TORCH_BACKEND (cpu, cu129, ...; empty: torch from the package index as it is), JOBS (test processes),
 #   GPU (auto, yes, no: the TensorRT packages as well), RTX (no: without NVIDIA's TensorRT-RTX),
@@ -17,6 +18,7 @@ LAB_ARGS ?=
 # not from the environment, where LANGUAGE means the system's
 LANGUAGE =
 REPOSITORY ?=
+LESSONS ?=
 PY = $(VENV)/bin/python
 BUILD = $(PYTHON) tools/environment.py --venv $(VENV) --extra dev $(RTX_$(RTX))
 RTX_auto = --optional nvidia
@@ -27,7 +29,7 @@ SCALE_yes = --extra scale
 PYTEST = $(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -q
 NBVAL = --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/notebooks/sanitize.cfg
 
-.PHONY: help lab test env site clean
+.PHONY: help lab test env site handout clean
 
 help:
 	@sed -n '1,9s/^# //p' Makefile
@@ -47,6 +49,10 @@ test: env
 site:
 	@$(BUILD) --extra site
 	@$(PY) tools/make_site.py --repository "$(REPOSITORY)"
+
+handout:
+	@$(BUILD)
+	@$(PY) tools/make_handout.py $(LESSONS)
 
 clean:
 	rm -rf $(VENV) $(VENV).old $(VENV).lock .pytest_cache .ruff_cache .hypothesis

@@ -144,6 +144,7 @@ def _lab(args: argparse.Namespace) -> int:
     print(machine, flush=True)
     command = lab_command(target, args.port, [a for a in args.rest if a != "--"])
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(home()), os.environ.get("PYTHONPATH", "")]))
+    os.environ.update(without_teachers_menus())  # first, since languages add to the same variable
     os.environ.update(jupyter_folders(target) | menus.settings(target, book.language))
     # so that a terminal and a `!` cell find `trt-lessons`, as the notebooks say
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
@@ -195,15 +196,17 @@ def lab_command(root: Path, port: int | None, rest: list[str]) -> list[str]:
     return [*command, *rest]
 
 
-def jupyter_folders(root: Path) -> dict[str, str]:
-    """Settings for Jupyter's own folders: those that cannot be written (a read-only home) lie in the workbook.
+def without_teachers_menus() -> dict[str, str]:
+    """Settings for a JupyterLab without nbgrader's menus: one more folder of Jupyter's configuration, ours first."""
+    ours = str(Path(__file__).parent / "workbook" / "classroom" / "learners")
+    return {"JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, [ours, os.environ.get("JUPYTER_CONFIG_PATH", "")]))}
 
-    JUPYTER_CONFIG_PATH gets a folder whose labconfig hides nbgrader's menus, which are for teachers.
-    """
+
+def jupyter_folders(root: Path) -> dict[str, str]:
+    """Settings for Jupyter's own folders: those that cannot be written (a read-only home) lie in the workbook."""
     from jupyter_core import paths
 
-    ours = str(Path(__file__).parent / "workbook" / "classroom" / "learners")
-    moved = {"JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, [ours, os.environ.get("JUPYTER_CONFIG_PATH", "")]))}
+    moved = {}
     for word in ("runtime", "data", "config"):
         try:
             probe(Path(getattr(paths, f"jupyter_{word}_dir")()))

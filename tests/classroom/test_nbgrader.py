@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 import os
 import runpy
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nbformat
@@ -16,6 +18,7 @@ import pytest
 from trt_lessons.cli import main
 from trt_lessons.errors import ExerciseError
 from trt_lessons.workbook import classroom
+from trt_lessons.workbook.classroom.feedback import HINT
 from trt_lessons.workbook.copies import grade, learners, solutions, source_of
 from trt_lessons.workbook.exercises import all_exercises
 
@@ -72,6 +75,8 @@ def small_lesson(folder: Path) -> Path:
         nbformat.v4.new_code_cell("base = 40", id="base"),
     ]
     for n in (1, 2, 3):
+        hint = f"<details><summary>Hint 1</summary>\n\nSum it up, {n}.\n</details>"
+        cells.append(nbformat.v4.new_markdown_cell(hint, id=f"words{n}"))
         task = f"### BEGIN SOLUTION\nanswer{n} = base + 2\n### END SOLUTION"
         cells.append(cell(f"task{n}", task, solution=True, grade_id=f"ex-90-{n}"))
         check = f'tl.check("90.{n}", answer{n})'
@@ -109,6 +114,13 @@ class Course:
         env = {k: v for k, v in os.environ.items() if k not in told}
         command = [sys.executable, "-m", "nbgrader", *words]
         return subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True, timeout=400)
+
+    def feedback(self, student: str, lesson: str) -> str:
+        """The page that a student gets back, its text as one reads it."""
+        done = self.nbgrader("generate_feedback", lesson, "--student", student)
+        assert done.returncode == 0, done.stderr
+        page = self.folder / "feedback" / student / lesson / f"{lesson}.html"
+        return html.unescape(page.read_text("utf-8"))
 
     def grades(self) -> dict[tuple[str, str], tuple[float, float]]:
         """(student, lesson) -> (points, points to be had)."""
@@ -195,11 +207,41 @@ def test_damaged_submissions(course: Course) -> None:
         assert f"for student '{student}'" in done.stderr
 
 
-def test_feedback_says_why(course: Course) -> None:
-    done = course.nbgrader("generate_feedback", FLOW, "--student", "bob")
+def test_an_endless_loop_costs_thirty_seconds(course: Course) -> None:
+    """The other answers keep their points, and the feedback says what happened and gives the hints."""
+    course.submit("ivy", SMALL, {"90.1": "answer1 = 42", "90.2": "while True:\n    pass", "90.3": "answer3 = 42"})
+    start = time.monotonic()
+    done = course.nbgrader("autograde", SMALL, "--student", "ivy")
     assert done.returncode == 0, done.stderr
-    page = (course.folder / "feedback" / "bob" / FLOW / f"{FLOW}.html").read_text()
+    assert 30 <= time.monotonic() - start < 75
+    assert course.grades()["ivy", SMALL] == (4, 6)
+    page = course.feedback("ivy", SMALL)
+    assert "This cell did not end in time and was stopped." in page
+    assert "Exercise 90.2: 0 of 2 points" in page and "Exercise 90.3: 3 of 3 points" in page
+    assert [page.count(f"Sum it up, {n}.") for n in (1, 2, 3)] == [1, 2, 1]
+
+
+def test_a_loop_in_a_cell_of_ones_own_costs_no_more(course: Course) -> None:
+    """Deadlines go by whose cell it is; what the lesson itself runs may take longer."""
+    lesson = notebook(course.folder / "release" / SMALL / f"{SMALL}.ipynb").cells
+    own = nbformat.v4.new_code_cell("while True: pass")
+    whole = classroom.whole_lesson(lesson, [lesson[0], own, *lesson[1:]])
+    limits = [classroom.seconds(cell) for cell in whole]
+    assert limits[1] == 30 and limits[2] == 300 and limits.count(30) == 1 + 6
+
+
+def test_feedback_names_each_exercise_and_holds_its_hints(course: Course) -> None:
+    """Every hint of the lesson and of the checks, as nothing of bob's was right; ada needs none."""
+    page = course.feedback("bob", FLOW)
     assert "you counted elements" in page
+    told = [text for c in notebook(ROOT / "notebooks" / f"{FLOW}.ipynb").cells for text in HINT.findall(c.source)]
+    assert len(told) >= 6
+    for n in (1, 2, 3):
+        worth = "2 points" if n == 3 else "1 point"
+        assert f"Exercise 02.{n}: 0 of {worth}" in page and f"02.{n} not yet." in page
+    assert page.count("The lesson's hints:") == 3 and page.count("<li>") >= 3 + len(told)
+    best = course.feedback("ada", FLOW)
+    assert "Exercise 02.3: 2 of 2 points" in best and "The lesson's hints:" not in best
 
 
 def test_a_second_time_keeps_everything(course: Course, capsys: pytest.CaptureFixture) -> None:

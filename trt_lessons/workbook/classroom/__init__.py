@@ -29,6 +29,9 @@ from .. import exercises
 from ...errors import ExerciseError
 from ...files import write_atomically
 from ..copies import encode, grade, learners, source_of
+from .feedback import TIMED_OUT as TIMED_OUT
+from .feedback import exercise_of
+from .feedback import feedback_steps as feedback_steps
 
 CONFIG = '''\
 """nbgrader's settings for this course, yours to change: `trt-lessons classroom` writes them once only.
@@ -52,7 +55,9 @@ c = get_config()
 c.CourseDirectory.course_id = "trt-lessons"
 c.GenerateAssignment.preprocessors = classroom.release_steps()  # exercises as in the learner's own copies
 c.Autograde.sanitize_preprocessors = classroom.sanitize_steps()  # cells that were deleted or broken come back
-c.Execute.timeout_func = classroom.seconds  # 30 s per exercise cell, so that an endless loop costs no more
+c.GenerateFeedback.preprocessors = classroom.feedback_steps()  # exercises by name, hints where points are missing
+c.Execute.timeout_func = classroom.seconds  # 30 s per cell of a learner, so that an endless loop costs no more
+c.Execute.error_on_timeout = classroom.TIMED_OUT
 '''
 
 
@@ -108,8 +113,7 @@ def _with_points(notebook: dict, checks: Path) -> dict:
     points = {e.id: e.points for e in exercises.all_exercises(checks)}
     for cell in notebook["cells"]:
         if grade(cell).get("grade"):
-            exercise_id = ".".join(grade(cell)["grade_id"].removeprefix("check-").rsplit("-", 1))
-            grade(cell)["points"] = points[exercise_id]
+            grade(cell)["points"] = points[exercise_of(cell)]
     return notebook
 
 
@@ -147,6 +151,7 @@ def _release(folder: Path, course: Any, name: str) -> str:
 
 QUICK, LONG, SEARCH = 30, 300, 120  # seconds: a learner's cell, a lesson's own, the exercise that searches
 SEARCHES = {"ex-06-3", "check-06-3"}
+OWN = "trt_lessons_own"  # in the metadata of a submission's cells that are not the lesson's
 
 
 def seconds(cell: dict) -> int:
@@ -154,7 +159,7 @@ def seconds(cell: dict) -> int:
     name = grade(cell).get("grade_id", "")
     if name in SEARCHES:
         return SEARCH
-    return QUICK if name.startswith(("ex-", "check-")) else LONG
+    return QUICK if name.startswith(("ex-", "check-")) or cell["metadata"].get(OWN) else LONG
 
 
 # --- steps for nbgrader -----------------------------------------------------------------------------------
@@ -190,10 +195,13 @@ class WholeLesson(Preprocessor):
 def whole_lesson(lesson: Sequence[Any], submitted: Sequence[Any]) -> list[Any]:
     """The submitted cells, with those of the lesson as they were handed out.
 
-    Answers and cells that the student added stay. Other cells of the lesson get their text back, and a deleted cell
-    comes back behind the one that it followed.
+    Answers and cells that the student added stay; these are marked, as their time is limited. Other cells of the
+    lesson get their text back, and a deleted cell comes back behind the one that it followed.
     """
-    cells = list(submitted)
+    cells, known = list(submitted), {_key(cell) for cell in lesson}
+    for cell in cells:
+        if _key(cell) not in known:
+            cell["metadata"][OWN] = True
     for before, cell in itertools.pairwise([None, *lesson]):
         there = [i for i, c in enumerate(cells) if _key(c) == _key(cell)]
         if not there:

@@ -15,6 +15,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -126,7 +127,9 @@ def lines(seen: Class) -> list[str]:
 
 
 STYLE = """body{font:16px sans-serif;margin:1.5rem;color:#222;background:#fff}table{border-collapse:collapse}
-td,th{border:1px solid #bbb;padding:.3rem .5rem;text-align:left}.stuck{background:#fde9c8}.wide{overflow-x:auto}"""
+td,th{border:1px solid #bbb;padding:.3rem .5rem;text-align:left}.stuck{background:#fde9c8}.wide{overflow-x:auto}
+td.hint{min-width:16rem;max-width:24rem;overflow-wrap:anywhere}td.last{white-space:nowrap}
+tr{background:#fff}td.name{position:sticky;left:0;background:inherit}"""
 
 
 def page(seen: Class, exercises: list[str]) -> str:
@@ -147,9 +150,18 @@ def page(seen: Class, exercises: list[str]) -> str:
 
 def _row(learner: Learner, exercises: list[str]) -> str:
     cells = "".join(f"<td>{'done' if e in learner.done else learner.tries.get(e, '')}</td>" for e in exercises)
-    last = f"{learner.last} {'STUCK' if learner.stuck else ''} {learner.when}"
-    words = "".join(f"<td>{html.escape(text)}</td>" for text in (learner.name, last, learner.hint, learner.questions))
+    last = f"{learner.last} {'STUCK' if learner.stuck else ''} {_here(learner.when)}"
+    told = {"name": learner.name, "last": last, "hint": learner.hint, "questions": learner.questions}
+    words = "".join(f'<td class="{kind}">{html.escape(text)}</td>' for kind, text in told.items())
     return f'<tr class="{"stuck" if learner.stuck else ""}">{words}{cells}</tr>'
+
+
+def _here(when: str) -> str:
+    """A moment as this machine's clock shows it; a text that is none stays as it is."""
+    try:
+        return f"{datetime.fromisoformat(when).astimezone():%Y-%m-%d %H:%M}"
+    except (ValueError, OverflowError, OSError):
+        return when
 
 
 def server(make_page: Callable[[], str], port: int = 0) -> ThreadingHTTPServer:
