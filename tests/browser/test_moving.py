@@ -27,7 +27,7 @@ book.context.save().then(() => book.sessionContext.shutdown()).then(() => { book
 def batch(n: int) -> str:
     """The words at this batch, from the recording itself."""
     plain, graph = (
-        tl.recordings.recall(f"digits, batch {n}{end}", "04_3_streams_and_graphs") for end in ("", ", graph")
+        tl.recordings.recall(f"digits, batch {n}{end}", "04_6_a_host_that_keeps_up") for end in ("", ", graph")
     )
     return f"batch {n}: plain {plain.value.median():.4g} ms, CUDA graph {graph.value.median():.4g} ms"
 
