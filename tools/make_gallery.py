@@ -92,7 +92,7 @@ ENTRIES = [
     Entry(
         "batch_scaling",
         "What does a larger batch cost and give?",
-        "04_3_streams_and_graphs",
+        "04_6_a_host_that_keeps_up",
         tuple(f"digits, batch {b}{graph}" for b in BATCHES for graph in ("", ", graph")),
         """
         batches, kinds = (1, 2, 4, 8, 16, 32, 64), {"plain": "", "CUDA graph": ", graph"}
