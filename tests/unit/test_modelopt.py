@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -51,6 +52,20 @@ def test_ptq_makes_pairs_and_leaves_the_file_alone(base) -> None:
     assert sum(node.op_type == "QuantizeLinear" for node in made.graph.node) == 28
     assert precision.compare(precision.on_cpu(made, SMALL), precision.on_cpu(base, SMALL)).relative < 0.05
     assert hashlib.sha256(path.read_bytes()).hexdigest() == before
+
+
+def test_ptq_asks_no_tensorrt_8_for_plugins(base, monkeypatch) -> None:
+    """ModelOpt makes a network of implicit batch there, which TensorRT's parser refuses."""
+    from modelopt.onnx import trt_utils
+
+    def refuses(*_: object) -> None:
+        raise AssertionError("TensorRT 8 was asked")
+
+    monkeypatch.setattr(trt_utils, "TRT_PYTHON_AVAILABLE", True)
+    monkeypatch.setattr(trt_utils, "trt", SimpleNamespace(__version__="8.6.0"), raising=False)
+    monkeypatch.setattr(trt_utils, "get_custom_layers", refuses)
+    made = precision.ptq(base, {"images": digits.data().train_images[:2]})
+    assert precision.kinds(made) == {"fp16", "int8"} and trt_utils.TRT_PYTHON_AVAILABLE
 
 
 def test_a_missing_modelopt_is_told(monkeypatch, base) -> None:

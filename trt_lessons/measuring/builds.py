@@ -99,7 +99,7 @@ def rounds(
         for _ in range(turns):
             for name, (session, options) in cases.items():
                 shapes = {next(iter(session.inputs)): (b, *one)}
-                how = {"transfers": False, "warm_up_ms": 50, "duration_s": 0.2, "min_iterations": 1, "spin": True}
+                how = {"transfers": False, "warm_up_ms": 20, "duration_s": 0.1, "min_iterations": 1, "spin": True}
                 timing = measure(session, shapes=shapes, **how, **options)
                 found[b][name].append(1000 * b / timing.throughput)
     return found
