@@ -19,8 +19,6 @@ from unittest.mock import patch
 import numpy as np
 import onnx
 
-from .. import backend
-from ..compat import version
 from ..errors import PrecisionError
 from .graphs import Model, read
 
@@ -61,16 +59,6 @@ def ptq(model: Model, calibration: Mapping[str, np.ndarray]) -> onnx.ModelProto:
             calibration_eps=["cpu"], output_path=str(made),
         )  # fmt: skip
         return onnx.load(made)
-
-
-def _needs_tensorrt_10() -> None:
-    """PTQ reads the model with the TensorRT that is installed, and asks for a network as TensorRT 10 makes it."""
-    if backend.is_gpu() and version() < (10, 0):
-        raise PrecisionError(
-            "ModelOpt's PTQ cannot be used beside TensorRT 8.6.",
-            why="it reads the model with the installed TensorRT, and 8.6 refuses: the network has an implicit batch",
-            cure="TensorRT 10 or later; or precision.quantize, which needs no TensorRT",
-        )
 
 
 @contextmanager
