@@ -106,8 +106,10 @@ def test_hold_in_fp32_leaves_a_strongly_typed_network_alone() -> None:
 
 
 def test_ptq_says_what_it_needs_beside_tensorrt_8_6(base, monkeypatch) -> None:
-    monkeypatch.setattr("trt_lessons.precision.modelopt.backend.is_gpu", lambda: True)
-    monkeypatch.setattr("trt_lessons.precision.modelopt.version", lambda: (8, 6))
+    def refused(*args, **options) -> None:
+        raise ValueError("In node -1: the network was not created with the EXPLICIT_BATCH flag")  # as 8.6.0's parser
+
+    monkeypatch.setattr("modelopt.onnx.quantization.quantize", refused)
     with pytest.raises(PrecisionError, match=r"beside TensorRT 8\.6") as told:
         precision.ptq(base, SMALL)
     assert "precision.quantize" in told.value.cure
