@@ -103,13 +103,3 @@ def test_a_calibrator_is_refused_where_there_is_none() -> None:
 def test_hold_in_fp32_leaves_a_strongly_typed_network_alone() -> None:
     if tl.compat.strongly_typed():
         tl.compat.hold_in_fp32(["x"])(None, None)
-
-
-def test_ptq_says_what_it_needs_beside_tensorrt_8_6(base, monkeypatch) -> None:
-    def refused(*args, **options) -> None:
-        raise ValueError("In node -1: the network was not created with the EXPLICIT_BATCH flag")  # as 8.6.0's parser
-
-    monkeypatch.setattr("modelopt.onnx.quantization.quantize", refused)
-    with pytest.raises(PrecisionError, match=r"beside TensorRT 8\.6") as told:
-        precision.ptq(base, SMALL)
-    assert "precision.quantize" in told.value.cure
