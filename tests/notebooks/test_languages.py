@@ -224,6 +224,24 @@ def test_changed_numbers_are_carried_over() -> None:
     assert follow.carried("1 and 1 of 2", "3 and 4 of 2", "2 里的 1 和 1") is None  # which 1 is which?
 
 
+def test_a_questions_numbers_follow_too(tmp_path: Path) -> None:
+    import subprocess
+
+    file = tmp_path / "01_a.quiz.json"
+    there = {"of": quizzes.sum_of(ASKED), "ask": "几个引擎？", "right": 1}
+    there["choices"] = [{"text": "1", "why": "不对。"}, {"text": "2", "why": "对。"}]
+    who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    file.write_text(json.dumps({"questions": [ASKED]}), "utf-8")
+    for words in (["init", "-q"], ["add", "."], [*who, "commit", "-q", "-m", "x"]):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True, timeout=60)
+    new = {**ASKED, "choices": [{"text": "1", "why": "no."}, {"text": "3", "why": "yes."}]}
+    file.write_text(json.dumps({"questions": [new]}), "utf-8")
+    found, count = follow.follow_questions(file, [there])
+    assert count == 1 and quizzes.compare([new], found, WORDS) == [] and found[0]["choices"][1]["text"] == "3"
+    file.write_text(json.dumps({"questions": [{**new, "ask": "Another?"}]}), "utf-8")
+    assert follow.follow_questions(file, [there]) == ([there], 0)
+
+
 def test_a_stale_piece_follows_by_gits_history(tmp_path: Path) -> None:
     import subprocess
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,11 @@ def _follow(path: Path, language: str) -> None:
     if mended:
         write_atomically(file, "\n".join(f"{one.head()}\n{one.text}\n" for one in pieces.values()).encode())
         print(f"{path.stem}: carried over: {', '.join(mended)}")
+    asked, sheet = quizzes.english_file(path), quizzes.file_of(path, language)
+    there, count = follow.follow_questions(asked, quizzes.read(sheet)) if asked.exists() else ([], 0)
+    if count:
+        write_atomically(sheet, (json.dumps({"questions": there}, indent=1, ensure_ascii=False) + "\n").encode())
+        print(f"{path.stem}: carried over: {count} questions")
 
 
 def _lesson(path: Path, language: str, known: list[step.Word]) -> list[str]:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from .prose import Piece, digest, english
+from .quizzes import sum_of, texts_of
 from .step import NUMBER
 
 
@@ -46,6 +47,42 @@ def carried(old: str, new: str, translation: str) -> str | None:
     if any(len(becomes.get(number, ())) > 1 for number in there):
         return None
     return NUMBER.sub(lambda m: next(iter(becomes.get(m[0], {m[0]}))), translation)
+
+
+def follow_questions(file: Path, there: list[dict]) -> tuple[list[dict], int]:
+    """The translated questions of an English file, those that can be carried over mended; and how many these are."""
+    now = {sum_of(question): question for question in json.loads(file.read_text("utf-8"))["questions"]}
+    stale = [one for one in there if one.get("of") not in now]
+    new = [question for of, question in now.items() if of not in {one.get("of") for one in there}]
+    mended: dict[str, dict] = {}
+    for old in _old_questions(file) if stale and new else ():
+        for one in [one for one in stale if one.get("of") == sum_of(old)]:
+            stale.remove(one)
+            found = (_carried_question(old, question, one) for question in new)
+            carried_over = next(filter(None, found), None)
+            if carried_over:
+                mended[one["of"]] = carried_over
+    return [mended.get(one.get("of", ""), one) for one in there], len(mended)
+
+
+def _carried_question(old: dict, new: dict, there: dict) -> dict | None:
+    pairs = list(zip(texts_of(old), texts_of(new), texts_of(there), strict=False))
+    if not len(texts_of(old)) == len(texts_of(new)) == len(texts_of(there)) or old["right"] != new["right"]:
+        return None
+    texts = [carried(*pair) for pair in pairs]
+    if None in texts:
+        return None
+    ask, *rest = texts
+    choices = [{"text": text, "why": why} for text, why in zip(rest[::2], rest[1::2], strict=True)]
+    return {**there, "of": sum_of(new), "ask": ask, "choices": choices}
+
+
+def _old_questions(file: Path) -> Iterator[dict]:
+    for commit in _git(file, "log", "--format=%H", "--", file.name).split():
+        try:
+            yield from json.loads(_git(file, "show", f"{commit}:./{file.name}"))["questions"]
+        except (ValueError, KeyError):
+            continue
 
 
 def _words(text: str) -> str:

@@ -75,13 +75,14 @@ def compare(english: list[dict], there: list[dict], known: list[Word]) -> list[F
     return found + [Finding("quiz", "unknown", f"no question has the sum {of}") for of in by_sum]
 
 
-def _texts(question: dict) -> list[str]:
+def texts_of(question: dict) -> list[str]:
+    """All that is read of a question: what is asked, then text and reason of each choice."""
     return [question["ask"], *(choice[part] for choice in question["choices"] for part in ("text", "why"))]
 
 
 def _wrong(english: dict, there: dict, known: list[Word]) -> list[tuple[str, str]]:
     found = []
-    for ours, theirs in zip(_texts(english), _texts(there), strict=True):
+    for ours, theirs in zip(texts_of(english), texts_of(there), strict=True):
         if not translated(ours, theirs):
             found.append(("missing", f"not translated: {ours!r}"))
             continue
