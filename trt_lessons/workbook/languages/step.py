@@ -167,4 +167,4 @@ def compare(texts: dict[str, str], pieces: dict[str, Piece], known: list[Word]) 
 
 def translated(text: str, translation: str) -> bool:
     """Whether it is Chinese: a cell with words and without a Chinese character is the English text still."""
-    return bool(re.search(HAN, translation)) or not re.search(r"[a-z]{3}", _prose(text))
+    return bool(re.search(HAN, translation)) or not re.search(r"[a-z]{3}", CALL.sub(" ", _prose(text)))
