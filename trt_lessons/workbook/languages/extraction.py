@@ -80,6 +80,8 @@ def _in_call(node: ast.AST, tree: ast.AST) -> Iterator[str]:
     name = _name_of(node)
     if name == "told":
         yield from messages(node.args[0], tree)
+    elif name == "finish" and len(node.args) > 2:
+        yield from messages(node.args[1], tree)
     elif name in ("Finding", "Copied", "Verdict", "right", "wrong", "Choice", "_missing"):
         for argument in [*node.args, *(k.value for k in node.keywords)]:
             yield from messages(argument, tree)
@@ -144,12 +146,22 @@ def _variants(node: ast.expr, tree: ast.AST, named: bool = False) -> list[str]:
     if isinstance(node, ast.BoolOp) and named:
         return [text for value in node.values for text in _variants(value, tree, named)]
     if isinstance(node, ast.Name) and named:
-        return [text for value in _values_of(node, tree) for text in _variants(value, tree)] or [HOLE]
+        values = _values_of(node, tree)
+        parts = [part for one in values for part in (one.values if isinstance(one, ast.BoolOp) else [one])]
+        return [text for part in parts for text in _variants(part, tree)] or [HOLE]
+    if isinstance(node, ast.Call) and named:
+        return [text for one in _returned(node, tree) for text in _variants(one, tree)] or [HOLE]
     return [HOLE]
 
 
 def _joined(parts: list[list[str]]) -> list[str]:
     return ["".join(chosen) for chosen in product(*parts)]
+
+
+def _returned(call: ast.Call, tree: ast.AST) -> list[ast.expr]:
+    """What a function of the same file returns."""
+    made = [f for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) and f.name == _name_of(call)]
+    return [node.value for f in made for node in ast.walk(f) if isinstance(node, ast.Return) and node.value]
 
 
 def _values_of(name: ast.Name, tree: ast.AST) -> list[ast.expr]:
