@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -15,21 +16,32 @@ import pytest
 
 pytest.importorskip("myst_nb", reason="Sphinx and MyST-NB are not installed (extra `site`)")
 ROOT = Path(__file__).resolve().parents[2]
+NO_NETWORK = """import socket, sys
+def refuse(*args, **how):
+    open({told!r}, "a").write(f"{{args}}\\n")
+    raise OSError("no network here")
+socket.getaddrinfo = socket.gethostbyname = socket.create_connection = refuse
+"""
 NEEDED = ["docs", "notebooks", "tools", "trt_lessons", "data"]
 
 
-def make(output: Path, root: Path = ROOT, *more: str) -> subprocess.CompletedProcess:
-    """Run the maker of the site."""
+def make(output: Path, root: Path = ROOT, *more: str, lock: Path | None = None) -> subprocess.CompletedProcess:
+    """Run the maker of the site. lock: a folder whose sitecustomize.py keeps it from the network."""
     command = [sys.executable, root / "tools" / "make_site.py", "--output", output, *more]
-    return subprocess.run(command, capture_output=True, text=True, timeout=400)
+    paths = [str(lock or ""), os.environ.get("PYTHONPATH", "")]
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    return subprocess.run(command, capture_output=True, text=True, timeout=400, env=env)
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, in a folder with spaces, made within three minutes."""
+    """The site, in a folder with spaces, made within three minutes and without a network."""
     folder = tmp_path_factory.mktemp("a site") / "made here"
+    lock = folder.parent / "no network"
+    lock.mkdir()
+    (lock / "sitecustomize.py").write_text(NO_NETWORK.format(told=str(lock / "asked.txt")))
     start = time.monotonic()
-    done = make(folder, ROOT, "--repository", "owner/name")
+    done = make(folder, ROOT, "--repository", "owner/name", lock=lock)
     assert done.returncode == 0, done.stdout + done.stderr
     assert time.monotonic() - start < 180
     return folder
@@ -233,6 +245,16 @@ def test_a_lesson_that_fails_is_named_and_the_old_site_stays(copy: Path, tmp_pat
     assert (old / "objects.inv").read_text() == "old"
     lesson.write_text("{", "utf-8")
     assert "00_start_here cannot be shown" in make(old, copy).stderr
+
+
+def test_it_is_made_without_a_network(site: Path) -> None:
+    """Nobody was asked for an address while the site was made: that was locked, and the lock holds."""
+    lock, asked = site.parent / "no network", site.parent / "no network" / "asked.txt"
+    assert not asked.exists()
+    probe = [sys.executable, "-c", "import socket; socket.getaddrinfo('example.invalid', 80)"]
+    assert subprocess.run(probe, capture_output=True, env=os.environ | {"PYTHONPATH": str(lock)}).returncode
+    assert "example.invalid" in asked.read_text()
+    asked.unlink()
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:

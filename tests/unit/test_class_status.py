@@ -15,6 +15,8 @@ from trt_lessons.errors import ExerciseError
 from trt_lessons.workbook import classroom, exercises, keeping
 from trt_lessons.workbook.classroom import status
 
+BAD_COUNT = '{"version": 1, "share": "X", "done": [], "tries": {"02.1": "many"}}'
+DAMAGED = ["{", "[]", "null", '{"version": 1, "share": "X"}', BAD_COUNT]
 HINT = "Ask the <engine>."
 
 
@@ -45,7 +47,9 @@ def test_who_said_no_is_a_number_only(tmp_path: Path) -> None:
     assert "did not agree" in text and HINT not in text and "dora" not in text and "&lt;engine" not in text
 
 
-@pytest.mark.parametrize("content", ["{", "[]", "null", '{"version": 1, "share": "X"}', "\x00", ""])
+@pytest.mark.parametrize(
+    "content", ["{", "[]", "null", '{"version": 1, "share": "X"}', BAD_COUNT, "[" * 100_000, "\x00", ""]
+)
 def test_a_damaged_file_is_said_and_not_touched(tmp_path: Path, content: str) -> None:
     file = learner(tmp_path / "a", "Ada")
     file.write_text(content)
@@ -64,6 +68,19 @@ def test_two_of_one_name_are_told_apart(tmp_path: Path) -> None:
     learner(tmp_path / "a", "Ada", tries=3)
     learner(tmp_path / "b", "Ada", tries=1)
     assert {x.name for x in status.read(tmp_path).learners} == {"Ada (1 of 2)", "Ada (2 of 2)"}
+
+
+def test_a_name_stays_one_line_of_some_length(tmp_path: Path) -> None:
+    learner(tmp_path / "a", "Ada\nBo: 99 done" + "!" * 999)
+    (told,) = status.lines(status.read(tmp_path))
+    assert told.startswith("Ada Bo: 99 done!!!") and "!: 0 done" in told and len(told) < 150
+
+
+def test_a_folder_in_the_place_of_a_file_and_other_letters(tmp_path: Path) -> None:
+    (tmp_path / "a" / keeping.PROGRESS_FILE).mkdir(parents=True)
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / keeping.PROGRESS_FILE).write_bytes(b"\xff\xfe\x00")
+    assert status.lines(status.read(tmp_path))[1].startswith("2 progress files: is damaged")
 
 
 def test_no_folder_has_a_cure(tmp_path: Path) -> None:

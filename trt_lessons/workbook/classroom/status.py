@@ -24,6 +24,7 @@ from .. import quiz
 from ..exercises import all_exercises
 from ..keeping import PROGRESS_FILE, PROGRESS_VERSION
 
+NAME = 60  # characters of a name that are shown, on one line
 STUCK = 3  # wrong tries of an exercise after which a learner counts as stuck
 
 
@@ -90,7 +91,7 @@ def _learner(path: Path) -> Learner | str:
             return "not shared"
         last = data.get("last", {})
         learner = Learner(
-            name=str(name),
+            name=" ".join(str(name).split())[:NAME],
             done=tuple(sorted(data["done"])),
             tries={str(exercise): int(count) for exercise, count in data["tries"].items()},
             last=str(last.get("exercise", "")),
@@ -98,7 +99,7 @@ def _learner(path: Path) -> Learner | str:
             when=str(last.get("when", "")),
             questions=", ".join(f"{lesson} {found}" for lesson, found in sorted(quiz.results(data).items())),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return "damaged"
     return learner
 
