@@ -86,7 +86,8 @@ def _built(answer, data):
         return parse(parser, model, *more)
 
     def watched_build(builder, network, config):
-        free.append(halves[-1] and not tl.compat.strongly_typed() and config.get_flag(trt.BuilderFlag.FP16))
+        weak = not tl.compat.strongly_typed()
+        free.append(halves[-1] and weak and config.get_flag(trt.BuilderFlag.FP16))  # trt: <11
         return build(builder, network, config)
 
     with (
