@@ -56,7 +56,7 @@ RUN = {  # a program or a plugin: the words that start it
     "pydata-sphinx-theme": r"pydata_sphinx_theme",
     "sphinx": r"sphinx",
     "ray": r"import.ray|from ray|\"ray",
-    "jupyterlab-language-pack-zh-CN": r"translation-extension",  # JupyterLab finds it where its menus are set to Chinese
+    "jupyterlab-language-pack-zh-CN": r"translation-extension",  # found by JupyterLab, whose menus are set to Chinese
 }
 AWAITED: set[str] = set()  # declared before what will use it
 
