@@ -5,7 +5,7 @@
 # Settings: PYTHON (the interpreter to start from), VENV, UV_FIND_LINKS or PIP_FIND_LINKS (a folder of wheels),
 #   TORCH_BACKEND (cpu, cu129, ...; empty: torch from the package index as it is), JOBS (test processes),
 #   GPU (auto, yes, no: the TensorRT packages as well), RTX (no: without NVIDIA's TensorRT-RTX),
-#   SCALE (no: `make test` without Ray and Triton; yes: `make lab` with them, for lesson 09),
+#   SCALE (yes: with Ray and Triton, for lesson 09, tests/cluster and tests/serving),
 #   LAB_ARGS (more arguments for JupyterLab), LANGUAGE (zh-CN or en, of the copies; empty: as they are),
 #   REPOSITORY (OWNER/NAME on GitHub: the site gets buttons for Colab and Binder).
 PYTHON ?= python3
@@ -13,7 +13,7 @@ VENV ?= .venv
 JOBS ?= 2
 GPU ?= auto
 RTX ?= auto
-SCALE ?= auto
+SCALE ?= no
 LAB_ARGS ?=
 # not from the environment, where LANGUAGE means the system's
 LANGUAGE =
@@ -23,8 +23,7 @@ PY = $(VENV)/bin/python
 BUILD = $(PYTHON) tools/environment.py --venv $(VENV) --extra dev $(RTX_$(RTX))
 RTX_auto = --optional nvidia
 RTX_yes = --extra nvidia
-SCALE_auto = --optional scale
-SCALE_yes = --extra scale
+SCALE_yes = --optional scale
 # The files in their order: the heaviest (a class, the exercises) come first, not last because they hold few tests.
 PYTEST = $(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -q
 NBVAL = --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/notebooks/sanitize.cfg

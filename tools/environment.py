@@ -38,7 +38,7 @@ INDEX = """a package did not arrive whole, or not at all; the lines above name i
     free space; UV_FIND_LINKS names a folder of wheels"""
 OPTIONAL = {  # extras that a build goes on without: what comes, and how to say no
     "nvidia": "NVIDIA's TensorRT-RTX 1.7.1: 89 MB to download, under NVIDIA's own licence; RTX=no leaves it out",
-    "scale": "Ray and Triton's client for lesson 09: 110 MB to download, 300 MB on disk; SCALE=no leaves them out",
+    "scale": "Ray and Triton's client for lesson 09: 110 MB to download, 300 MB on disk",
 }
 ALONE = {  # an extra -> a package that comes with it without what it asks for: only its programs are used
     "scale": ("nvidia-pytriton", "NVIDIA's Triton server: 55 MB to download, 145 MB on disk"),
