@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import functools
 import importlib
-import json
 import os
 import sys
 import types
 from typing import Any
 
 import pytest
+
+from tests.oracle.rtx_as_trt import pytest_runtest_makereport as pytest_runtest_makereport
 
 DERIVED = ("IOutputAllocator", "IProfiler", "Profiler", "IDebugListener", "IStreamReader")
 
@@ -139,12 +140,3 @@ def pytest_configure(config: pytest.Config) -> None:
     sys.path.append(os.environ["TRT_LESSONS_LEAN"])
     newer = importlib.import_module("tensorrt_lean_bindings")
     backend.trt = joined(importlib.import_module("tensorrt"), newer, os.environ["TRT_LESSONS_LEAN_OF_8"])
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Any:
-    """Write down how each test ended."""
-    report = (yield).get_result()
-    if "TRT_LESSONS_CONTRACT_RESULTS" in os.environ and (report.when == "call" or report.outcome != "passed"):
-        with open(os.environ["TRT_LESSONS_CONTRACT_RESULTS"], "a", encoding="utf-8") as file:
-            file.write(json.dumps([item.nodeid, report.outcome, str(report.longrepr)[-1500:]]) + "\n")

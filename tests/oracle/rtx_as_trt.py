@@ -74,6 +74,6 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Any:
     """Write down how each test ended."""
     report = (yield).get_result()
-    if report.when == "call" or report.outcome != "passed":
+    if RESULTS in os.environ and (report.when == "call" or report.outcome != "passed"):
         with open(os.environ[RESULTS], "a", encoding="utf-8") as file:
             file.write(json.dumps([item.nodeid, report.outcome, str(report.longrepr)[-1500:]]) + "\n")

@@ -14,6 +14,8 @@ import onnx
 from onnx import numpy_helper
 from onnx.shape_inference import infer_shapes
 
+from ..interpreter.tensorrt.reading.rewriting import renamed
+from .inspect import nodes_of
 from .subject import Subject
 
 ASKING = ("If", "Loop", "Scan")
@@ -22,8 +24,7 @@ ROUNDS = 10
 
 def control_flow(graph: onnx.GraphProto) -> int:
     """How many If, Loop and Scan nodes a graph holds, with the graphs inside."""
-    inside = (a.g for node in graph.node for a in node.attribute if a.type == onnx.AttributeProto.GRAPH)
-    return sum(node.op_type in ASKING for node in graph.node) + sum(map(control_flow, inside))
+    return sum(node.op_type in ASKING for node in nodes_of(graph))
 
 
 def flattened(graph: onnx.GraphProto) -> None:
@@ -37,25 +38,14 @@ def flattened(graph: onnx.GraphProto) -> None:
         wanted = "then_branch" if numpy_helper.to_array(known[node.input[0]]).item() else "else_branch"
         branch = next(a.g for a in node.attribute if a.name == wanted)
         inner = {name for n in branch.node for name in n.output} | {tensor.name for tensor in branch.initializer}
-        rename(branch, {name: f"{node.output[0]}/{name}" for name in inner if name})
+        new = {name: f"{node.output[0]}/{name}" for name in inner if name}
+        renamed(node, lambda name, new=new: new.get(name, name))
         graph.initializer.extend(branch.initializer)
         kept += branch.node
         ends = zip(branch.output, node.output, strict=True)
         kept += [onnx.helper.make_node("Identity", [end.name], [name], name=f"{name}/taken") for end, name in ends]
     del graph.node[:]
     graph.node.extend(kept)
-
-
-def rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
-    """Other names for values of a graph, where they are made and wherever they are read, in graphs inside as well."""
-    for value in [*graph.initializer, *graph.output]:
-        value.name = names.get(value.name, value.name)
-    for node in graph.node:
-        node.input[:] = [names.get(name, name) for name in node.input]
-        node.output[:] = [names.get(name, name) for name in node.output]
-        for attribute in node.attribute:
-            if attribute.type == onnx.AttributeProto.GRAPH:
-                rename(attribute.g, names)
 
 
 def with_shapes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> onnx.ModelProto:

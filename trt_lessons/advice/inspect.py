@@ -100,7 +100,7 @@ def look(model: str | os.PathLike | bytes | onnx.ModelProto) -> Told:
         made_by=f"{proto.producer_name} {proto.producer_version}".strip() or "nobody who said so",
         inputs=[_about(value) for value in graph.input if value.name not in weights],
         outputs=[_about(value) for value in graph.output],
-        ops=dict(Counter(_op(node) for node in _nodes(graph)).most_common()),
+        ops=dict(Counter(_op(node) for node in nodes_of(graph)).most_common()),
         parameters=sum(math.prod(item.dims) for item in all_weights(graph)),
         asked="TensorRT" if backend.is_gpu() else "the interpreter of TensorRT",
     )
@@ -138,14 +138,14 @@ def _op(node: onnx.NodeProto) -> str:
     return node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}::{node.op_type}"
 
 
-def _nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+def nodes_of(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     """All nodes, those in bodies as well."""
     found = []
     for node in graph.node:
         found.append(node)
         for attribute in node.attribute:
             if attribute.type == attribute.GRAPH:
-                found += _nodes(attribute.g)
+                found += nodes_of(attribute.g)
     return found
 
 
