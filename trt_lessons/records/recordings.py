@@ -144,7 +144,7 @@ def recalls(name: str) -> bool:
     """Whether a result of this name is recalled here; says in a line where it is not, for want of a recording."""
     if not recalling():
         return False
-    if _holding(name, current_lesson(), roots()) is None:
+    if not there(name):
         print(f"{name!r} is not recorded on a GPU yet: taken here, on this CPU.")
         return False
     return True
