@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # All that this project takes on a GPU, each stage under a limit of its own, so that a slow one costs no other.
 #
-#   tools/live.sh OUT [stage ...]     stages: cold warm tests lean sweep bench one (default: all, in this order)
+#   tools/live.sh OUT [stage ...]     stages: cold warm tests lean sweep load bench one (default: all, in this order)
 #
 # cold    every notebook, recorded, outputs stored in place; engines are built
 # warm    the same again into OUT/warm: engines come from the cache; `trt-lessons compare` puts both beside each other
 # tests   contract tests, random networks and the exercises (a notebook a log), side by side: verdicts, no times
 # lean    contract tests once more, plans of TensorRT 8.6 run by a newer TensorRT's runtime; LEAN: the folder that holds
 #         tensorrt_lean_bindings, LEAN_OF_8: 8.6's own libnvinfer_lean.so.8
-# sweep   24 cases over all cards on Ray: digits, strips and ResNet-50's shape, three precisions
+# sweep   24 cases over all cards on Ray: digits, strips, a tower and ResNet-50's shape, three precisions; rows that
+#         were there when the limit ended it are kept, and the same stage goes on from there
+# load    open-loop load on Ray Serve over one and over two cards, for lesson 09; LOADS: which networks (heavy light)
 # bench   tests/benchmarks/on_a_gpu.py, a part a log
 # one     every notebook on one GPU, six at a time while measurements take turns: how long, cold and warm
 #
@@ -21,13 +23,14 @@ cd "$(dirname "$0")/.."
 out=$(mkdir -p "${1:?tools/live.sh OUT [stage ...]}" && cd "$1" && pwd)
 shift
 python=${PYTHON:-.venv/bin/python} gpus=${GPUS:-0} limit=${LIMIT:-900}
-export TRT_LESSONS_BACKEND=tensorrt TRT_LESSONS_CACHE=${TRT_LESSONS_CACHE:-$out/cache} MPLBACKEND=agg
+export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} TRT_LESSONS_BACKEND=${TRT_LESSONS_BACKEND:-tensorrt}
+export TRT_LESSONS_CACHE=${TRT_LESSONS_CACHE:-$out/cache} MPLBACKEND=agg
 lessons="$python -m trt_lessons.cli"
 
 stage() { # stage LOG COMMAND...: run it under the limit, say how long it took
   local name=$1 start=$SECONDS status
   shift
-  timeout "$limit" "$@" > "$out/$name.log" 2>&1
+  timeout -s "${signal:-TERM}" -k 20 "$limit" "$@" > "$out/$name.log" 2>&1
   status=$?
   echo "$name: exit $status, $((SECONDS - start)) s; $(tail -n 1 "$out/$name.log")"
 }
@@ -57,7 +60,14 @@ lean() {
 }
 
 sweep() {
-  "$python" tools/sweep_cases.py "$out/cases" && stage sweep $lessons sweep "$out/cases/cases.json" --output "$out/sweep"
+  [ -e "$out/cases/cases.json" ] || "$python" tools/sweep_cases.py "$out/cases" || return
+  signal=INT limit=${SWEEP_LIMIT:-300} stage sweep \
+    $lessons sweep "$out/cases/cases.json" --output "$out/sweep" --retries 1 --limit 90
+}
+
+load() {
+  TRT_LESSONS_RECORD=1 TRT_LESSONS_RECORDINGS=$out/recordings limit=${LOAD_LIMIT:-240} stage load \
+    "$python" tests/benchmarks/load_on_cards.py ${LOADS:-heavy light} ${LOAD_ARGS:-}
 }
 
 bench() {
@@ -72,6 +82,6 @@ one() {
   for how in cold warm; do stage "one_$how" $lessons run --gpus "${gpus%%,*}" --jobs 6; done
 }
 
-for name in "${@:-cold warm tests lean sweep bench one}"; do
+for name in "${@:-cold warm tests lean sweep load bench one}"; do
   for each in $name; do "$each"; done
 done

@@ -129,10 +129,11 @@ def _bottleneck(graph: _Graph, name: str, source: str, wide: int, narrow: int, s
 
 
 def stack(
-    name: str, shape: tuple[int, ...], widths: Sequence[int], *, kernel: int = 3, seed: int = 0
+    name: str, shape: tuple[int | str, ...], widths: Sequence[int], *, kernel: int = 3, seed: int = 0
 ) -> onnx.ModelProto:
     """Convolutions with these numbers of channels, a ReLU after each: float32 `name` of `shape` to "out".
 
+    shape: a batch that is a name stays open.
     kernel: side of each convolution, odd; 1 makes it a matrix product over the channels.
     """
     graph = _Graph(seed)

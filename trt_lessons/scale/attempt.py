@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -24,10 +25,11 @@ TOLD = 2000  # characters of a dead process's last words that are kept
 def attempt(
     case: dict[str, Any], model: bytes, data: bytes | None, limit_s: float, memory: int | None
 ) -> dict[str, Any]:
-    """Run one case; always a row: {"status", "error" or "value" and "provenance", "seconds", "node", "pid"}.
+    """Run one case; always a row: {"status", "error" or "value" and "provenance", "seconds", "host", "device", "pid"}.
 
     status: "ok", "refused" (the same words each time), "hung", "memory", "disk", "killed", "failed".
-    limit_s: seconds until a hang is called one. memory: bytes of host memory (resident), None: no limit.
+    device: the cards that Ray gave this worker. limit_s: seconds until a hang is called one. memory: bytes of host
+    memory (resident), None: no limit.
     """
     start = time.time()
     folder = Path(tempfile.mkdtemp(prefix="trt-lessons-case-"))
@@ -41,7 +43,8 @@ def attempt(
         answer = {"status": "disk" if error.errno == 28 else "failed", "error": f"{folder}: {error.strerror}"}
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return {**answer, "seconds": round(time.time() - start, 3), "started": start, "pid": os.getpid()}
+    where = {"host": socket.gethostname(), "device": os.environ.get("CUDA_VISIBLE_DEVICES", "")}
+    return {**answer, "seconds": round(time.time() - start, 3), "started": start, "pid": os.getpid(), **where}
 
 
 def _watched(folder: Path, limit_s: float, memory: int | None) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class Case:
     model: path of an ONNX file. precision: one of PRECISIONS, made from the FP32 model. batch: rows of the first
     axis, where it is open. shapes: {input: shape} in place of batch. level: builder_optimization_level, None:
     TensorRT's own. card: Ray's name of the kind of card, such as "H100"; None: any. data: .npz of real inputs, which
-    INT8 and FP8 need (the workbook's digits bring theirs).
+    INT8 and FP8 need (the workbook's digits bring theirs). seconds: how long a GPU is measured, None: 3.
     """
 
     model: str
@@ -37,6 +37,7 @@ class Case:
     level: int | None = None
     card: str | None = None
     data: str | None = None
+    seconds: float | None = None
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:

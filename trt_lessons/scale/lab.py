@@ -119,12 +119,12 @@ def _asked(url: str, model: str, inputs: dict, rates: Sequence[float], seconds: 
     """Offer each rate; the loads, and the batches that the server formed."""
     with Client(url, model) as client:
         before = client.batches()  # a server's warm-up counts as runs
-        loads = [_told(offer(lambda: Client(url, model), [inputs], rate=r, seconds=seconds)) for r in rates]
+        loads = [told(offer(lambda: Client(url, model), [inputs], rate=r, seconds=seconds)) for r in rates]
         new = {rows: count - before.get(rows, 0) for rows, count in client.batches().items()}
     return {"batches": {rows: count for rows, count in new.items() if count}, "loads": loads}
 
 
-def _told(load: Load) -> dict[str, float]:
+def told(load: Load) -> dict[str, float]:
     """A load in four numbers and its errors."""
     numbers = {"rate": load.rate, "kept": load.kept, "median": load.percentile(50), "p99": load.percentile(99)}
     return {**{k: round(float(v), 2) for k, v in numbers.items()}, "errors": len(load.errors)}

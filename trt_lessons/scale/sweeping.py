@@ -46,6 +46,8 @@ class Sweep:
         told = Counter(row["status"] for row in self.rows)
         count = ", ".join(f"{n} {status}" for status, n in told.most_common())
         lines.append(f"{len(self.rows)} cases: {count}; {self.skipped} recorded before, {self.attempts} attempts now")
+        cards = Counter(f"{row['host']}:{row['device']}" for row in self.rows if row.get("device"))
+        lines += [f"cases by card: {', '.join(f'{n} on {card}' for card, n in sorted(cards.items()))}"] if cards else []
         return "\n".join(lines)
 
     __repr__ = table
@@ -76,11 +78,14 @@ def sweep(
     with Ledger(folder) as ledger:
         before = ledger.last()
         todo = [case for case in cases if before.get(case.key, {}).get("status") not in FINAL]
-        attempts = len(ledger.rows)
-        if todo:
-            with Cluster(address) as ray:
-                _Run(ray, ledger, retries, (limit_s, memory), patience_s, tell or (lambda line: None), run).all(todo)
-        files, last = ledger.publish(), ledger.last()
+        attempts, told = len(ledger.rows), tell or (lambda line: None)
+        try:
+            if todo:
+                with Cluster(address) as ray:
+                    _Run(ray, ledger, retries, (limit_s, memory), patience_s, told, run).all(todo)
+        finally:  # a sweep that is interrupted (Ctrl-C) has its results too
+            files = ledger.publish()
+        last = ledger.last()
         attempts = len(ledger.rows) - attempts
     return Sweep(Path(folder), [last[c.key] for c in cases], len(cases) - len(todo), attempts, files)
 
@@ -159,7 +164,8 @@ class _Run:
         self.ledger.add({"key": case.key, "name": case.name, "case": case.plain(), "try": tried, **answer})
         again = answer["status"] not in (*FINAL, "unplaced") and tried <= self.retries
         words = "" if answer["status"] == "ok" else f": {answer['error'].splitlines()[0]}"
-        self.tell(f"{answer['status']:<8} {case.name} (try {tried}{', again' if again else ''}){words}")
+        took = f"{answer['seconds']:.1f} s, try {tried}{', again' if again else ''}"
+        self.tell(f"{answer['status']:<8} {case.name} ({took}){words}")
         return again
 
     def _placeable(self, case: Case) -> bool:

@@ -51,7 +51,7 @@ def run(case: dict[str, Any], folder: Path) -> dict[str, Any]:
     built = {"build_s": round(report.seconds, 3), "plan_bytes": len(report.plan)}
     with Session(report) as session:
         if backend.is_gpu():
-            value: Any = measure(session, shapes=shapes)
+            value: Any = measure(session, shapes=shapes, duration_s=case["seconds"])
             where = value.provenance.about(options={**value.provenance.options, **built})
         else:
             operations, traffic = work(model, shapes, item_bytes=ITEM_BYTES[case["precision"]])
