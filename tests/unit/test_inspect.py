@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from trt_lessons import cli
 from trt_lessons.advice import inspect, reference, search, subject
+from trt_lessons.engines import source
 from trt_lessons.errors import CacheError, LessonError, ModelFileError, ShapeError
 
 
@@ -192,3 +193,34 @@ def test_a_missing_part_of_a_model(tmp_path):
     (tmp_path / "weights.bin").unlink()
     with pytest.raises(ModelFileError, match=r"weights\.bin"):
         inspect.look(path)
+
+
+def test_a_large_weight_is_looked_at_without_its_numbers(decoder, monkeypatch):
+    """The verdict is the same, a refusal as well; the caller's own model keeps its numbers."""
+    whole = inspect.look(decoder)
+    monkeypatch.setattr(source, "LEFT_OUT", 1)
+    seen = []
+    monkeypatch.setattr(inspect, "left_out", lambda model: seen.append(source.left_out(model)) or seen[-1])
+    assert inspect.look(decoder) == whole and not any(t.raw_data for t in seen[0].graph.initializer)
+    mine = onnx.load(decoder)
+    assert inspect.look(mine).verdict == "parsed" and all(t.raw_data for t in mine.graph.initializer)
+
+
+def test_a_refusal_does_not_need_the_numbers(tmp_path, monkeypatch):
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["h"]), helper.make_node("Mine", ["h"], ["y"], domain="my.own")]
+    weights = [("w", np.ones((4, 4), np.float32))]
+    path = saved(tmp_path, nodes, [value("x", ["n", 4])], [value("y", ["n", 4])], weights, domains=["my.own"])
+    whole = inspect.look(path)
+    monkeypatch.setattr(source, "LEFT_OUT", 1)
+    assert inspect.look(path) == whole and whole.verdict == "refused" and "Mine" in whole.errors[0]
+
+
+def test_a_weight_that_is_cut_short_is_damage(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(source, "LARGE", 1)  # the checker gets a large model without its weights
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"])]
+    path = saved(tmp_path, nodes, [value("x", ["n", 64])], [value("y", ["n", 64])], [("w", np.ones((64, 64), "f"))])
+    model = onnx.load(path)
+    model.graph.initializer[0].raw_data = model.graph.initializer[0].raw_data[:8000]
+    path.write_bytes(model.SerializeToString())
+    assert cli.main(["inspect", str(path)]) == 2
+    assert "'w' of [64, 64] is cut short" in capsys.readouterr().err

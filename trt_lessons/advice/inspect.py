@@ -19,7 +19,7 @@ import numpy as np
 import onnx
 
 from .. import backend, compat
-from ..engines.source import Source
+from ..engines.source import Source, left_out
 from ..errors import CacheError, LessonError, ModelFileError
 from ..files import write_atomically
 from ..precision.graphs import all_weights, cpu_session
@@ -155,10 +155,18 @@ def _parse(source: Source) -> list[str]:
     builder = backend.trt.Builder(log)
     network = compat.create_network(builder)
     parser = backend.trt.OnnxParser(network, log)
-    if parser.parse_from_file(str(source.path)) if source.external else parser.parse(source.data):
+    if _read(parser, source):
         return []
     found = [compat.parser_error(parser.get_error(i)) for i in range(parser.num_errors)]
     return [_in_words(error) for error in found] or ["refused without a word"]
+
+
+def _read(parser: Any, source: Source) -> bool:
+    """Let the parser read the model; the interpreter's does not need the numbers of large weights."""
+    own = source.path is not None  # a ModelProto of the caller's is not changed
+    if own and not backend.is_gpu():
+        return parser.parse(left_out(source.proto).SerializeToString(), str(source.path))
+    return parser.parse_from_file(str(source.path)) if source.external else parser.parse(source.data)
 
 
 def _in_words(error: dict[str, Any]) -> str:

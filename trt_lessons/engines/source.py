@@ -5,6 +5,8 @@ Introduced in lesson 02.
 
 from __future__ import annotations
 
+import hashlib
+import math
 import os
 import re
 from collections.abc import Callable
@@ -13,9 +15,9 @@ from typing import Any
 
 from .. import compat
 from ..errors import ModelFileError
-from ..files import sha256
 
 LARGE = 64 << 20  # bytes of a file from which on the checker gets a lighter model
+LEFT_OUT = 1 << 16  # numbers of a weight from which on `left_out` leaves them out
 
 
 class Source:
@@ -47,7 +49,7 @@ class Source:
         self.external = _external_files(self.proto, self.path) if self.path else []
         self.sha256: str | None = None
         if self.data is not None:
-            self.sha256 = sha256(b"".join([self.data, *(p.read_bytes() for p in self.external)]))
+            self.sha256 = _sha256(self.data, self.external)
         graph = self.proto.graph.name if self.proto is not None else ""
         self.name = (
             name or (self.path.stem if self.path else "") or graph or getattr(model, "__name__", "") or "network"
@@ -106,7 +108,7 @@ def _parse_onnx(data: bytes, called: str) -> Any:
             raise refuse(f"it breaks ONNX's rules: {str(error).splitlines()[0]}") from error
     except (ValueError, RuntimeError) as error:
         raise refuse(f"onnx.checker cannot read it: {error}") from error
-    wrong = _broken_link(model.graph)
+    wrong = _broken_link(model.graph) or _short_weight(model.graph)
     if wrong:
         raise refuse(wrong)
     return model
@@ -116,7 +118,7 @@ def _lighter(model: Any) -> Any:
     """The model with its large weights as inputs: the checker would copy them all, and reads only their types."""
     import onnx
 
-    large = {t.name: t for t in model.graph.initializer if len(t.raw_data) > 1024}
+    large = {t.name: t for t in model.graph.initializer if t.HasField("raw_data") and t.ByteSize() > 2048}
     light = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, functions=model.functions)
     graph, kept = model.graph, [t for t in model.graph.initializer if t.name not in large]
     told = [onnx.helper.make_tensor_value_info(t.name, t.data_type, t.dims) for t in large.values()]
@@ -125,6 +127,45 @@ def _lighter(model: Any) -> Any:
         onnx.GraphProto(name=graph.name, node=graph.node, input=inputs, output=graph.output, initializer=kept)
     )
     return light
+
+
+def left_out(model: Any) -> Any:
+    """The model, changed in place: its large floating-point weights keep name, type and dimensions, not their numbers.
+
+    Enough for the interpreter's parser, which then copies none of them. Such a weight is external and names no file.
+    """
+    import onnx
+
+    floats = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
+    for tensor in model.graph.initializer:
+        if tensor.data_type in floats and math.prod(tensor.dims) > LEFT_OUT:
+            for name in ("raw_data", "float_data", "int32_data", "external_data"):
+                tensor.ClearField(name)
+            tensor.data_location = tensor.EXTERNAL
+    return model
+
+
+def _short_weight(graph: Any) -> str:
+    """What is wrong with the size of a large weight, which the checker does not see; "" where nothing is."""
+    import onnx
+
+    for t in graph.initializer:
+        if t.HasField("raw_data") and t.data_type in onnx.TensorProto.DataType.values():
+            bits = {"FLOAT": 32, "DOUBLE": 64, "INT64": 64, "INT32": 32, "FLOAT16": 16, "BFLOAT16": 16}
+            wanted = math.prod(t.dims) * bits.get(onnx.TensorProto.DataType.Name(t.data_type), 0) // 8
+            if t.ByteSize() < wanted:
+                return f"its weight {t.name!r} of {list(t.dims)} is cut short"
+    return ""
+
+
+def _sha256(data: bytes, files: list[Path]) -> str:
+    """Hexadecimal sha256 of a model and the files beside it, read a piece at a time."""
+    found = hashlib.sha256(data)
+    for path in files:
+        with open(path, "rb") as file:
+            while piece := file.read(1 << 20):
+                found.update(piece)
+    return found.hexdigest()
 
 
 def _broken_link(graph: Any) -> str:

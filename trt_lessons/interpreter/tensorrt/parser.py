@@ -77,8 +77,11 @@ class OnnxParser(ErrorList, Flags):
             return self._error(E.ErrorCode.INTERNAL_ERROR, told)
 
     def _load_external(self, model: onnx.ModelProto, path: str | None) -> None:
-        """Weights that lie in files beside the model; Unreadable where one is missing, short or out of reach."""
-        outside = [c.name for c in model.graph.initializer if c.data_location == TensorProto.EXTERNAL]
+        """Weights that lie in files beside the model; Unreadable where one is missing, short or out of reach.
+
+        One that names no file was left out by a caller who only asks what this parser says.
+        """
+        outside = [c.name for c in model.graph.initializer if c.external_data]
         if not outside:
             return
         told = f"Failed to import initializer: the weights of {', '.join(outside[:3])} lie in a file beside the model"
@@ -230,6 +233,7 @@ def _with_windows(node: NodeProto, values: dict) -> NodeProto:
 def _array(proto: TensorProto | None) -> np.ndarray | None:
     """A constant's numbers; None where there is none, or of a type NumPy has not."""
     exotic = proto is None or proto.data_type in _EXOTIC or proto.data_type not in FROM_ONNX
+    exotic = exotic or proto.data_location == TensorProto.EXTERNAL
     return None if exotic else numpy_helper.to_array(proto)
 
 

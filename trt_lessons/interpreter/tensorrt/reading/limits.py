@@ -55,7 +55,7 @@ class Seen:
     def value(self, i: int) -> np.ndarray | None:
         """The i-th input's numbers where it is a constant."""
         proto = self.facts.constants.get(self.name(i))
-        return None if proto is None else numpy_helper.to_array(proto)
+        return None if proto is None or proto.data_location == proto.EXTERNAL else numpy_helper.to_array(proto)
 
     def dtype(self, i: int = 0) -> DataType | None:
         """The i-th input's type, where it is known."""
