@@ -47,6 +47,7 @@ if TYPE_CHECKING:  # what an editor sees; `_EXPORTS` below says the same to Pyth
     from .measuring.measure import measure_shapes as measure_shapes
     from .measuring.trace import Trace as Trace
     from .measuring.trace import call_times as call_times
+    from .measuring.trace import change_times as change_times
     from .measuring.trace import nvtx_range as nvtx_range
     from .measuring.trace import nvtx_source as nvtx_source
     from .measuring.trace import save_trace as save_trace
@@ -82,7 +83,7 @@ _FROM = {
     "measuring": "baselines roofline",
     "measuring.kernels": "layer_times measure_each",
     "measuring.measure": "graph_costs measure measure_callable measure_shapes",
-    "measuring.trace": "Trace call_times nvtx_range nvtx_source save_trace",
+    "measuring.trace": "Trace call_times change_times nvtx_range nvtx_source save_trace",
     "records": "recordings",
     "records.recordings": "lesson live_or_recorded",
     "sessions.buffers": "pinned",

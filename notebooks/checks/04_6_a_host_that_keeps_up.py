@@ -1,12 +1,13 @@
 """Checks of lesson 04_6, a host that keeps up."""
 
 from contextlib import ExitStack
-from time import perf_counter
+from time import perf_counter, sleep
 from unittest.mock import patch
 
 import numpy as np
 
 import trt_lessons as tl
+from trt_lessons.measuring.turns import turn
 from trt_lessons.workbook.exercises import exercise, right, wrong
 
 SHAPE = (1, 16, 16, 16)
@@ -69,39 +70,50 @@ class Context:
 
 
 class Engine:
-    """An engine whose contexts keep a log; they are numbered in the order of their making."""
+    """An engine whose contexts keep a log; they are numbered in the order of their making.
+
+    It holds its contexts: a graph of one that is gone would write into memory that was given back.
+    """
 
     def __init__(self, engine, log):
-        self.engine, self.log, self.made = engine, log, 0
+        self.engine, self.log, self.made = engine, log, []
 
     def __getattr__(self, name):
         return getattr(self.engine, name)
 
     def create_execution_context(self, *arguments):
-        self.made += 1
-        return Context(self.engine.create_execution_context(*arguments), self.log, self.made)
+        self.made.append(self.engine.create_execution_context(*arguments))
+        return Context(self.made[-1], self.log, len(self.made))
+
+
+def logged(log, function, entry):
+    """The function, which puts entry(its arguments) into the log before it works."""
+
+    def call(*arguments):
+        log.append(entry(*arguments))
+        return function(*arguments)
+
+    return call
 
 
 def watched(log):
     """While it is open, waits and launches of graphs go into the log: ("wait",), ("launch", None, which stream)."""
     cuda, cudart, stack = tl.cuda, tl.cudart, ExitStack()
-    wait, everything, launch = cuda.Stream.synchronize, cuda.Context.synchronize, cudart.cudaGraphLaunch
 
-    def waits(stream):
-        log.append(("wait",))
-        return wait(stream)
+    def watch(owner, name, entry, kind=lambda function: function):
+        changed = kind(logged(log, getattr(owner, name), entry))
+        stack.enter_context(patch.object(owner, name, changed))
 
-    def waits_for_all():
-        log.append(("wait",))
-        return everything()
+    def waits(*_):
+        return ("wait",)
 
-    def launches(graph, stream):
-        log.append(("launch", None, int(stream)))
-        return launch(graph, stream)
-
-    stack.enter_context(patch.object(cuda.Stream, "synchronize", waits))
-    stack.enter_context(patch.object(cuda.Context, "synchronize", staticmethod(waits_for_all)))
-    stack.enter_context(patch.object(cudart, "cudaGraphLaunch", launches))
+    watch(cuda.Stream, "synchronize", waits)
+    watch(cuda.Event, "synchronize", waits)
+    watch(cuda.Context, "synchronize", waits, staticmethod)
+    for name in ("cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaEventSynchronize"):
+        if hasattr(cudart, name):
+            watch(cudart, name, waits)
+    watch(cudart, "cudaGraphLaunch", lambda graph, stream: ("launch", None, int(stream)))
     return stack
 
 
@@ -161,29 +173,50 @@ def plain_server(engine, buffers):
     return run
 
 
-def run_time(run, repeat=50):
-    """Median ms of one run."""
-    taken = []
-    for _ in range(repeat):
-        start = perf_counter()
-        run()
-        taken.append(1000 * (perf_counter() - start))
-    return float(np.median(taken))
+def ms(run):
+    """ms of one run."""
+    start = perf_counter()
+    run()
+    return 1000 * (perf_counter() - start)
+
+
+def shortest(plain, mine, pairs=60, rounds=6):
+    """(ms, ms): the shortest run of each, by turns: a neighbour on the card or on the host only ever adds time.
+
+    More rounds, half a second apart, where `mine` does not take half of the time yet.
+    """
+    usual = best = float("inf")
+    for number in range(rounds):
+        sleep(0.5 * (number > 0))
+        with turn():
+            for _ in range(pairs):
+                usual, best = min(usual, ms(plain)), min(best, ms(mine))
+        if best <= 0.5 * usual:
+            break
+    return usual, best
 
 
 def answers_right(run, memory, session, seed):
-    """Runs on new numbers: for how many of the queries is the answer right?"""
-    cuda, count = tl.cuda, 0
+    """Runs on new numbers: (right answers when run returns, right answers when all streams are done), of four."""
+    cuda = tl.cuda
     numbers = [np.random.default_rng(10 * seed + i).random(SHAPE, np.float32) for i in range(len(memory))]
+    wanted = [session.infer(x)["out"] for x in numbers]
+    found, reader = [cuda.pagelocked_empty(SHAPE, np.float32) for _ in memory], cuda.Stream(1)
     for (source, result), x in zip(memory, numbers, strict=True):
         cuda.memcpy_htod(source, x)
         cuda.memset_d8(result, 0, x.nbytes)
+
+    def count():
+        for array, (_, result) in zip(found, memory, strict=True):
+            cuda.memcpy_dtoh_async(array, result, reader)
+        reader.synchronize()  # this stream waits for no other
+        return sum(np.allclose(a, b, 1e-3, 1e-4) for a, b in zip(found, wanted, strict=True))
+
+    cuda.Context.synchronize()  # the streams of run may wait for no other either
     run()
-    for (_, result), x in zip(memory, numbers, strict=True):
-        found = np.empty(SHAPE, np.float32)
-        cuda.memcpy_dtoh(found, result)
-        count += np.allclose(found, session.infer(x)["out"], 1e-3, 1e-4)
-    return count
+    at_once = count()
+    cuda.Context.synchronize()
+    return at_once, count()
 
 
 def streams_at_work(counted):
@@ -242,19 +275,24 @@ def server(answer):
     if mistake:
         return mistake
     session = tl.Session(engine)
-    for seed in (1, 2):
-        count = answers_right(run, memory, session, seed)
-        if count < 4:
+    for seed in (1, 2, 3):
+        at_once, later = answers_right(run, memory, session, seed)
+        if at_once < later == 4:
             return wrong(
-                yours=f"{count} of 4 answers right", expected="4, for new numbers too",
-                hint="each query needs its own addresses, set before its plain run and its capture, and a wait.",
+                yours=f"{at_once} of 4 answers are there when run returns, and 4 a moment later", expected="all 4",
+                hint="run has to wait for every stream that it uses.",
+            )  # fmt: skip
+        if at_once < 4:
+            return wrong(
+                yours=f"{at_once} of 4 answers right", expected="4, for new numbers too",
+                hint="each query needs its own addresses, set before its plain run and its capture.",
             )  # fmt: skip
     if not tl.backend.is_gpu():
         said = f"No layer-by-layer enqueue, {len(streams_at_work(counted))} streams at work before the first wait."
         return what_holds_it_up(counted, "", "") or right(said)
-    usual, mine = run_time(plain_server(engine, buffers)), run_time(run)
+    usual, mine = shortest(plain_server(engine, buffers), run)
     if mine <= 0.5 * usual:
-        return right(f"Four queries in {mine:.3f} ms in place of {usual:.3f} ms.")
+        return right(f"Four queries in {mine:.3f} ms in place of {usual:.3f} ms (the shortest runs).")
     took, limit = f"; {mine:.3f} ms", f"; at most half of {usual:.3f} ms"
     return what_holds_it_up(counted, took, limit) or wrong(
         yours=f"{mine:.3f} ms", expected=f"at most half of {usual:.3f} ms",

@@ -8,7 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from trt_lessons import backend, recordings
 from trt_lessons.engines.build import build
-from trt_lessons.errors import DtypeError, ShapeError
+from trt_lessons.errors import DtypeError, MeasureError, ShapeError
 from trt_lessons.measuring.measure import graph_costs, measure, measure_callable, measure_shapes
 from trt_lessons.sessions.session import Session
 
@@ -95,9 +95,19 @@ def test_medians_over_shapes(session):
     assert list(found) == [1, 4] and all(0 < ms < 1000 for ms in found.values())
 
 
+def test_each_of_several_sessions_is_measured_at_the_shapes_that_it_takes(session):
+    wide = build(network(), profiles={"x": [(12, 64)] * 3}, cache=False, progress=False)
+    with Session(wide) as other:
+        found = measure_shapes([session, other], {n: {"x": (n, 64)} for n in (1, 12, 13)}, **FAST)
+    assert list(found) == [1, 12]
+    with pytest.raises(MeasureError, match="takes any"):
+        measure_shapes([session], {0: {"x": (13, 64)}}, **FAST)
+
+
 def test_what_a_graph_costs(session):
-    found = graph_costs(session, {"x": (2, 64)}, **FAST)
-    assert list(found) == ["capture", "plain", "graph"] and all(0 < ms < 10_000 for ms in found.values())
+    found = graph_costs(session, {n: {"x": (n, 64)} for n in (1, 2)}, **FAST)
+    assert list(found) == ["capture", "plain", "graph"]
+    assert all(list(times) == [1, 2] and all(0 < ms < 10_000 for ms in times.values()) for times in found.values())
 
 
 def test_two_sessions_at_once(report):

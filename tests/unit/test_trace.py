@@ -59,6 +59,19 @@ def test_call_times_tell_the_call_from_the_wait(monkeypatch):
     assert tl.call_times(lambda: None, repeat=3) == [1000, 1000]
 
 
+def test_a_change_of_shape_is_told_from_the_same_shape_again(monkeypatch):
+    clock, last, known = [0.0], [None], set()
+    monkeypatch.setattr(traces, "perf_counter", lambda: clock[0])
+
+    def call(shape):  # a new shape 5 s, another than the last 2 s, the same again 1 s
+        clock[0] += 5 if shape not in known else 1 + (shape != last[0])
+        known.add(shape)
+        last[0] = shape
+
+    found = tl.change_times(call, (16, 32), other=40)
+    assert found == {"first": {16: 5000, 32: 5000}, "back": {16: 2000, 32: 2000}, "steady": {16: 1000, 32: 1000}}
+
+
 @pytest.mark.skipif(backend.is_gpu(), reason="a GPU's profiler may listen")
 def test_ranges_do_nothing_where_nobody_listens():
     assert tl.nvtx_source() == "nobody here"

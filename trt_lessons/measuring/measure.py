@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
-from ..errors import MeasureError, RecordingError
+from ..errors import MeasureError, RecordingError, ShapeError
 from ..progressbar import Bar
 from ..records import provenance as origin
 from ..records.measurement import Measurement, median, percentile, thin, variation
@@ -143,23 +144,49 @@ def measure_callable(
 
 
 def measure_shapes(session: Any, shapes: Mapping[Any, dict[str, tuple[int, ...]]], **options: Any) -> dict[Any, float]:
-    """{key: median compute time in ms} over {key: {input: shape}}. Options: `measure`'s. Introduced in lesson 05_2."""
-    return {key: measure(session, shapes=sizes, **options).median() for key, sizes in shapes.items()}
+    """{key: median compute time in ms} over {key: {input: shape}}. Options: `measure`'s. Introduced in lesson 05_2.
+
+    session: one Session, or several: each is then measured alone, at the shapes that it takes (a later one replaces
+    an earlier one at the same key). MeasureError where none takes any; ShapeError where the one does not take all.
+    """
+    if not isinstance(session, (list, tuple)):
+        return {key: measure(session, shapes=sizes, **options).median() for key, sizes in shapes.items()}
+    found: dict[Any, float] = {}
+    for one in session:
+        for key, sizes in shapes.items():
+            with suppress(ShapeError):
+                found[key] = measure(one, shapes=sizes, **options).median()
+    if shapes and not found:
+        raise MeasureError(
+            f"None of {len(session)} sessions takes any of these shapes.", cure="Look at their inputs and profiles."
+        )
+    return found
 
 
-def graph_costs(session: Any, shapes: dict[str, tuple[int, ...]], **options: Any) -> dict[str, float]:
-    """What a CUDA graph of these input shapes costs and gives: {"capture": ms once on the host, with its buffers,
-    "plain": ms per query, "graph": ms per query}. Options: `measure`'s. Introduced in lesson 05_2."""
+def graph_costs(
+    session: Any, shapes: Mapping[Any, dict[str, tuple[int, ...]]], **options: Any
+) -> dict[str, dict[Any, float]]:
+    """What CUDA graphs cost and give, over {key: {input: shape}}: {"capture": {key: ms once on the host, with its
+    buffers}, "plain": {key: ms per query}, "graph": {key: ms per query}}. Options: `measure`'s. Introduced in
+    lesson 05_2."""
+    found: dict[str, dict[Any, float]] = {"capture": {}, "plain": {}, "graph": {}}
+    for key, sizes in shapes.items():
+        found["capture"][key] = _capture_ms(session, sizes)
+        for kind in ("plain", "graph"):
+            timed = measure(session, shapes=sizes, graph=kind == "graph", **options)
+            found[kind][key] = 1000 / timed.throughput
+    return found
+
+
+def _capture_ms(session: Any, shapes: dict[str, tuple[int, ...]]) -> float:
+    """ms to make the buffers of these shapes and to capture a graph with them, on the host."""
     start = time.perf_counter()
     slot = session.slot(shapes=shapes)
     try:
         slot.capture(session.cuda_stream)
-        found = {"capture": 1000 * (time.perf_counter() - start)}
+        return 1000 * (time.perf_counter() - start)
     finally:
         slot.free()
-    for kind in ("plain", "graph"):
-        found[kind] = 1000 / measure(session, shapes=shapes, graph=kind == "graph", **options).throughput
-    return found
 
 
 def _plan(warm_up_ms: float | None, duration_s: float | None, depth: int, min_iterations: int, spin: bool) -> Plan:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -38,6 +38,30 @@ def call_times(call: Callable[[], Any], wait: Callable[[], Any] | None = None, *
             wait()
         done.append(1000 * (perf_counter() - start) if wait is not None else returned[-1])
     return [median(returned), median(done)]
+
+
+def change_times(call: Callable[[Any], Any], shapes: Sequence[Any], *, other: Any) -> dict[str, dict[Any, float]]:
+    """What a change of shape costs: ms of call(shape) until it returns, by the host's clock, for each of `shapes`.
+
+    {"first": {shape: ms}} at a shape that never came before, "back": at a known one after `other` (median of 20),
+    "steady": the same again and again (median of 40). call has to wait for its answer; other is none of the shapes.
+    Introduced in lesson 05_2.
+    """
+
+    def ms(shape: Any) -> float:
+        return call_times(partial(call, shape), repeat=1)[0]
+
+    def after(before: Any, shape: Any, repeat: int) -> float:
+        taken = []
+        for _ in range(repeat):
+            call(before)
+            taken.append(ms(shape))
+        return median(taken)
+
+    call(other)
+    found = {"first": {shape: ms(shape) for shape in shapes}}
+    found["back"] = {shape: after(other, shape, 20) for shape in shapes}
+    return found | {"steady": {shape: after(shape, shape, 40) for shape in shapes}}
 
 
 @lru_cache(maxsize=1)

@@ -46,7 +46,7 @@ def server(engine, buffers):
         for own, queue, graph in lanes:
             {go}
         for own, queue, graph in lanes:
-            queue.synchronize()
+            {wait}
     return run
 """
 WELL = {
@@ -55,6 +55,7 @@ WELL = {
     "stream": "cuda.Stream()",
     "addresses": "addresses",
     "go": "cudart.cudaGraphLaunch(graph, queue.handle)",
+    "wait": "queue.synchronize()",
 }
 
 ANSWERS = {
@@ -98,6 +99,7 @@ ANSWERS = {
         "wrong": [
             (SERVER.format(**WELL | {"go": "own.execute_async_v3(queue.handle)"}), "capture a graph for each query"),
             (SERVER.format(**WELL | {"addresses": "buffers[0]"}), "its own addresses"),
+            (SERVER.format(**WELL | {"wait": "pass"}), "wait for every stream"),
             (SERVER.format(**WELL | {"shared": "cuda.Stream()", "stream": "shared"}), "each in a stream of its own"),
             (
                 SERVER.format(**WELL | {"shared": "engine.create_execution_context()", "context": "shared"}),
