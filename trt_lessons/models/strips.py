@@ -112,15 +112,14 @@ def ink_columns(network: Any, trt: Any) -> np.ndarray:
     How many there are, only a run can tell. trt: the TensorRT module. Returns the constant 0.5, of which the network
     keeps no copy: hold it until the build is over.
     """
-    from .. import compat
-
     columns, half = network.add_input("columns", trt.float32, (-1,)), np.array([0.5], np.float32)
     limit = network.add_constant((1,), half).get_output(0)
     ink = network.add_elementwise(columns, limit, trt.ElementWiseOperation.GREATER).get_output(0)
     where = network.add_non_zero(ink).get_output(0)
     where.name = "where"
     network.mark_output(where)
-    compat.declare_type(where, trt.int32)
+    if not hasattr(trt, "int64"):  # before 10 an output is FLOAT unless declared
+        where.dtype = trt.int32
     return half
 
 
