@@ -103,11 +103,14 @@ def _in_cell(node: ast.AST, tree: ast.AST) -> Iterator[str]:
 
 
 def _texts_in(tree: ast.Module) -> Iterator[str]:
-    """Every text of a check file with a blank in it: hints stand in names, lists and tuples too. No docstrings."""
+    """Every text of a check file with a blank in it: hints stand in names, lists and tuples too.
+
+    Not docstrings, and not texts of several lines, which are models or programs: a message has one line.
+    """
 
     def visit(node: ast.AST) -> Iterator[str]:
         if isinstance(node, (ast.JoinedStr, ast.BinOp, ast.Constant)):
-            found = [text for text in messages(node, tree) if " " in text]
+            found = [text for text in messages(node, tree) if " " in text and "\n" not in text]
             yield from found
             if found:
                 return
