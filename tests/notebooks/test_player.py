@@ -2,7 +2,7 @@
 
 For each: the untouched cell fails kindly, each likely wrong answer gets its hint, another right answer
 passes, and at last the solution of the source. `answers/<lesson>.py` holds the answers.
-Runs on both backends.
+Runs on both backends; measurements that have a name are recalled on a GPU too: `trt-lessons record` takes those.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from trt_lessons.workbook.execute import client_for, environment
 HERE = Path(__file__).parent
 NOTEBOOKS = sorted((HERE.parents[1] / "notebooks").glob("*.ipynb"))
 SECONDS_A_CELL = 300
+RECALLED = "from trt_lessons.records import recordings\nrecordings.recalling = lambda: True"
 
 
 def answers_for(path: Path) -> dict:
@@ -107,6 +108,7 @@ def test_play(path: Path) -> None:
     checks = {id_of(c): i for i, c in enumerate(cells) if grade(c).get("grade")}
     last = max(checks.values(), default=-1)
     with player.client.setup_kernel(env=environment()):
+        player.client.execute_cell(nbformat.v4.new_code_cell(RECALLED), 0)
         played = -1
         for index, cell in enumerate(cells[: last + 1]):
             if cell.cell_type != "code" or index <= played:

@@ -12,7 +12,7 @@ import copy
 def sparse_engine(model):
     mine = {copy}
     mine = {ready}
-    return tl.build(mine, level=2, configure={configure})
+    return tl.build(mine, level=1, configure={configure})
 """
 WELL = {"copy": "copy.deepcopy(model)", "ready": "pruned_fp16(mine)", "configure": "sparse"}
 
@@ -30,7 +30,7 @@ ANSWERS = {
             "    names = [node.name for node in model.graph.node]\n"
             "    at = names.index(name)\n"
             "    typed = precision.to_fp16(model, keep=names[at : at + 2], float_io=False)\n"
-            "    return tl.build(typed, level=1)"
+            "    return tl.build(typed, level=0)"
         ),
         "wrong": [
             (KEPT.format(keep="[name]"), "keep its ReLU as well"),
