@@ -267,6 +267,20 @@ def elsewhere(program: str, *arguments: str, front: Any = None, timeout: float =
     return subprocess.run(command, env=place, capture_output=True, text=True, timeout=timeout)
 
 
+def load_alone(path: Any) -> str:
+    """What TensorRT's own call makes of a plan file, in a process of its own: "ICudaEngine", "NoneType", or how the
+    process ended: damaged plans have ended whole processes. No checksum is looked at. Lesson 07."""
+    program = """
+import sys
+from pathlib import Path
+from trt_lessons import trt
+plan = Path(sys.argv[1]).read_bytes()
+print(type(trt.Runtime(trt.Logger()).deserialize_cuda_engine(plan)).__name__)
+"""
+    done = elsewhere(program, str(path))
+    return f"the process ended with {done.returncode}" if done.returncode else done.stdout.split()[-1]
+
+
 def tool(*words: Any, timeout: float = 240) -> str:
     """What a command of this environment prints, such as `tool("polygraphy", "run", path, "--onnxrt")`; stdout and
     stderr together. BackendError where it is not installed. Lesson 07."""

@@ -19,6 +19,18 @@ def test_elsewhere_runs_a_program_and_survives_it(tmp_path: Path) -> None:
     assert tl.backend.elsewhere("-m first", front=tmp_path).stdout == "mine\n"
 
 
+def test_a_plan_is_loaded_alone(tmp_path: Path) -> None:
+    report = tl.build(tl.models.convolutions(), level=0, cache=False, timing_cache=False, progress=False)
+    (tmp_path / "whole.plan").write_bytes(report.plan)
+    (tmp_path / "half.plan").write_bytes(report.plan[: report.size // 2])
+    assert tl.backend.load_alone(tmp_path / "whole.plan").endswith("Engine")
+    assert "Engine" not in tl.backend.load_alone(tmp_path / "half.plan")
+
+
+def test_the_end_of_a_process_is_said(tmp_path: Path) -> None:
+    assert tl.backend.load_alone(tmp_path / "missing.plan") == "the process ended with 1"
+
+
 def test_a_tool_that_is_not_there_is_named() -> None:
     with pytest.raises(BackendError, match="no command no-such-tool"):
         tl.backend.tool("no-such-tool")

@@ -182,14 +182,21 @@ def declare_type(tensor: Any, dtype: Any) -> None:
         tensor.dtype = dtype
 
 
+def plain_config(builder: Any, level: int = 0) -> Any:
+    """A builder config of this optimization level: all details kept, no tactics of other libraries. Lesson 07."""
+    config = builder.create_builder_config()
+    config.builder_optimization_level = level
+    config.profiling_verbosity = backend.trt.ProfilingVerbosity.DETAILED
+    quiet_tactics(config)
+    return config
+
+
 def fill_build(builder: Any, fill: Callable[[Any], None], *profiles: Any) -> Any:
     """What TensorRT gives for a network that `fill(network)` makes: a plan, or None, and nothing is raised.
 
     Level 0, FP16 permitted, the profiles added as they are: for failures on purpose. Introduced in lesson 07.
     """
-    network, config = create_network(builder), builder.create_builder_config()
-    config.builder_optimization_level = 0
-    quiet_tactics(config)
+    network, config = create_network(builder), plain_config(builder)
     permit(config, {"fp16"})
     for profile in profiles:
         config.add_optimization_profile(profile)

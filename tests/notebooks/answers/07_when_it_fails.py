@@ -17,7 +17,8 @@ def build_half(data):
     if not trt.OnnxParser(network, log).parse(data):
         {refuse}
     network = tl.compat.create_network(builder)
-    trt.OnnxParser(network, log).parse({model})
+    parser = trt.OnnxParser(network, log)
+    parser.parse({model})
     config = builder.create_builder_config()
     config.builder_optimization_level = 0
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
