@@ -3,7 +3,7 @@
 #
 #   tools/live.sh OUT [stage ...]     stages: cold warm tests lean sweep load bench one (default: all, in this order)
 #
-# cold    every notebook, recorded, outputs stored in place; engines are built
+# cold    every notebook but 08, recorded, outputs stored in place; engines are built
 # warm    the same again into OUT/warm: engines come from the cache; `trt-lessons compare` puts both beside each other
 # tests   contract tests, random networks and the exercises (a notebook a log), side by side: verdicts, no times
 # lean    contract tests once more, plans of TensorRT 8.6 run by a newer TensorRT's runtime; LEAN: the folder that holds
@@ -17,6 +17,7 @@
 # PYTHON: the Python to use (.venv's); GPUS: "0,1" runs a notebook at a time on each; LIMIT: seconds a command (900).
 # LESSONS: which lessons cold and warm take, in this order (all); with several GPUs the longest first:
 #   "04_1 04_5 05_2 05 04_4 04_2 03 04_3 06 02 07 00 01". PARTS: which benchmarks (all).
+# Lesson 08 measures nothing, its stored outputs come from TensorRT-RTX: `trt-lessons run 08 --in-place` where that is.
 # Measurements want a GPU that nobody else uses: run cold, warm and bench beside nothing else on the same card.
 set -u
 cd "$(dirname "$0")/.."
@@ -26,6 +27,7 @@ python=${PYTHON:-.venv/bin/python} gpus=${GPUS:-0} limit=${LIMIT:-900}
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} TRT_LESSONS_BACKEND=${TRT_LESSONS_BACKEND:-tensorrt}
 export TRT_LESSONS_CACHE=${TRT_LESSONS_CACHE:-$out/cache} MPLBACKEND=agg
 lessons="$python -m trt_lessons.cli"
+measured=$(for name in ${LESSONS:-notebooks/[0-9]*.ipynb}; do basename "$name" .ipynb; done | grep -vE '^0?8(_|$)')
 
 stage() { # stage LOG COMMAND...: run it under the limit, say how long it took
   local name=$1 start=$SECONDS status
@@ -35,10 +37,10 @@ stage() { # stage LOG COMMAND...: run it under the limit, say how long it took
   echo "$name: exit $status, $((SECONDS - start)) s; $(tail -n 1 "$out/$name.log")"
 }
 
-cold() { TRT_LESSONS_RECORDINGS=$out/recordings stage cold $lessons record ${LESSONS:-} --gpus "$gpus" --in-place; }
+cold() { TRT_LESSONS_RECORDINGS=$out/recordings stage cold $lessons record ${measured:?no lesson to record} --gpus "$gpus" --in-place; }
 
 warm() {
-  TRT_LESSONS_RECORDINGS=$out/warm/recordings stage warm $lessons record ${LESSONS:-} --gpus "$gpus" --output "$out/warm"
+  TRT_LESSONS_RECORDINGS=$out/warm/recordings stage warm $lessons record $measured --gpus "$gpus" --output "$out/warm"
   stage again $lessons compare "$out"/warm/recordings/* "$out"/recordings/*
 }
 
