@@ -10,7 +10,10 @@ Everything loads when it is first used, so that the import itself stays fast.
 from __future__ import annotations
 
 import importlib
+import time
 from typing import TYPE_CHECKING
+
+STARTED = time.perf_counter() - time.process_time()  # of this process, as `time.perf_counter` counts
 
 if TYPE_CHECKING:  # what an editor sees; `_EXPORTS` below says the same to Python, and a test compares them
     from . import backend as backend

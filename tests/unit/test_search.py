@@ -293,7 +293,7 @@ def test_without_a_gpu_the_lessons_network_has_recorded_times(tmp_path: Path, mo
     assert [row.plan for row in found.rows] == [5_000_000, None, 2_600_000]
     assert found.note == "recorded on NVIDIA H200, TensorRT 8.6.0, 2026-11-22" and "7.00 times FP32" in found.why
     text = report.html(found, report.profile(found))
-    assert "Layers of the FP16 engine: 1<" in text and "1 in FP16" in text and "conv + relu: 0.3000 ms" in text
+    assert "Layers of the FP16 engine: 1<" in text and "1 in FP16" in text and "conv + relu: 0.300 ms" in text
     assert text.count("recorded on NVIDIA H200, TensorRT 8.6.0, 2026-11-22") >= 4 and "needs a GPU" in text
 
 

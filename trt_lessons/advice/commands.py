@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from .. import STARTED
 from ..errors import LessonError
+from ..measuring.stages import Stages
 
 
 def register(commands: Any) -> None:
@@ -25,6 +27,7 @@ def register(commands: Any) -> None:
     add_options(report)
     words = "name=1x3x224x224:8x3x224x224:16x3x224x224, for each open input"
     report.add_argument("--profile", action="append", default=[], metavar="RANGE", help=words)
+    report.add_argument("--json", action="store_true", help="what was found, and the seconds of each stage, as JSON")
     report.set_defaults(do=_report)
 
 
@@ -60,17 +63,21 @@ def _inspect(args: argparse.Namespace) -> int:
 
 
 def _report(args: argparse.Namespace) -> int:
+    spent = Stages(STARTED)  # the imports count as well
     from . import inspect, report
 
     def say(line: str) -> None:
-        print(line, flush=True)
+        print(line, flush=True, file=sys.stderr if args.json else sys.stdout)
 
     try:
-        how = {"limit": args.limit, "batch": args.batch, "where": args.reports}
+        how = {"limit": args.limit, "batch": args.batch, "where": args.reports, "spent": spent}
         found, path = report.of(args.model, args.data, profiles=inspect.shapes_of(args.profile), say=say, **how)
     except LessonError as error:
         return _bad_model(error)
-    print(found.table(), found.why, sep="\n")
+    if args.json:
+        print(json.dumps(report.to_dict(found, path), indent=1))
+        return 0
+    print(found.table(), found.why, *found.remarks, sep="\n")
     print(f"report: {path}")
     return 0
 

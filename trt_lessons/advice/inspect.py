@@ -80,9 +80,9 @@ class Told:
         return "\n".join([*lines, *(f"  next    {text}" for text in self.next)])
 
 
-def look(model: str | os.PathLike | bytes | onnx.ModelProto) -> Told:
+def look(model: str | os.PathLike | bytes | onnx.ModelProto | Source) -> Told:
     """Read a model and ask the parser of this process about it. ModelFileError for what is no ONNX model."""
-    source = Source(model, None)
+    source = model if isinstance(model, Source) else Source(model, None)
     proto = source.proto
     if not proto.graph.node:
         raise ModelFileError(
@@ -163,9 +163,8 @@ def _parse(source: Source) -> list[str]:
 
 def _read(parser: Any, source: Source) -> bool:
     """Let the parser read the model; the interpreter's does not need the numbers of large weights."""
-    own = source.path is not None  # a ModelProto of the caller's is not changed
-    if own and not backend.is_gpu():
-        return parser.parse(left_out(source.proto).SerializeToString(), str(source.path))
+    if not backend.is_gpu():
+        return parser.parse(left_out(source.proto).SerializeToString(), source.path and str(source.path))
     return parser.parse_from_file(str(source.path)) if source.external else parser.parse(source.data)
 
 

@@ -25,6 +25,30 @@ def remarks(answers: list[Batch]) -> list[str]:
     return [text for name in answers[0] if (text := _of_output(name, [batch[name] for batch in answers]))]
 
 
+def left_aside(outputs: dict[str, list[Batch]]) -> list[str]:
+    """A sentence for each output that is no part of the error: whole numbers beside floating-point ones.
+
+    outputs: precision -> answers, FP32's first.
+    """
+    first, *others = outputs
+    kinds = {name: array.dtype.kind for name, array in outputs[first][0].items()}
+    whole = [name for name, kind in kinds.items() if kind != "f"] if "f" in kinds.values() else []
+    found = []
+    for name in whole:
+        told = ", ".join(f"{other} gives {_unlike(outputs, first, other, name)}" for other in others)
+        found.append(f"Output {name!r} holds whole numbers and is no part of the error{f': {told}' if told else ''}.")
+    return found
+
+
+def _unlike(outputs: dict[str, list[Batch]], first: str, other: str, name: str) -> str:
+    """How far an output of whole numbers is from the reference's, in words."""
+    pairs = [(batch[name], there[name]) for batch, there in zip(outputs[first], outputs[other], strict=True)]
+    if any(np.shape(a) != np.shape(b) for a, b in pairs):
+        return "another number of them"
+    differ, count = sum(int(np.sum(a != b)) for a, b in pairs), sum(a.size for a, _ in pairs)
+    return f"{100 * differ / max(count, 1):.1f} % others"
+
+
 def _of_output(name: str, arrays: list[np.ndarray]) -> str:
     if arrays[0].dtype.kind != "f":
         return ""

@@ -25,6 +25,7 @@ from ..engines.built import BuildReport
 from ..engines.source import graph_kinds
 from ..errors import BuildError, DtypeError, LessonError, MeasureError, ModelFileError, PrecisionError
 from ..measuring.measure import measure
+from ..measuring.stages import Stages
 from ..precision.graphs import cpu_session
 from ..records import recordings
 from ..records.words import number
@@ -64,7 +65,7 @@ class Row:
 
 @dataclass
 class Found:
-    """What a search found; `reports` holds the builds, `chosen` one of the rows."""
+    """What a search found; `reports` holds the builds, `chosen` one of the rows, `spent` the seconds of each stage."""
 
     subject: Subject
     limit: float
@@ -74,6 +75,8 @@ class Found:
     against_onnxruntime: float
     reports: dict[str, BuildReport] = field(default_factory=dict)
     doubts: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    spent: Stages = field(default_factory=Stages)
 
     @property
     def note(self) -> str:
@@ -210,11 +213,18 @@ def onnxruntime_answers(model: onnx.ModelProto, batches: list[Batch]) -> list[Ba
 
 
 def difference(found: list[Batch], reference: list[Batch]) -> float:
-    """Largest relative error of any output of any batch; for whole numbers the share that differs."""
+    """Largest relative error of any output of any batch, infinite where one has other sizes.
+
+    Whole numbers are left aside (`reference.left_aside` names them), unless a model gives nothing else: then it is
+    the share that differs.
+    """
     worst = 0.0
     for mine, theirs in zip(found, reference, strict=True):
-        for name, value in theirs.items():
-            if value.dtype.kind == "f":
+        floats = {name: value for name, value in theirs.items() if value.dtype.kind == "f"}
+        for name, value in (floats or theirs).items():
+            if np.shape(mine[name]) != value.shape:
+                return float("inf")
+            if floats:
                 worst = max(worst, precision.compare(mine[name], value).relative)
             elif value.size:
                 worst = max(worst, float(np.mean(np.asarray(mine[name]) != value)))
@@ -240,24 +250,28 @@ def layer_times(report: BuildReport, batch: Batch, runs: int = 30) -> dict[str, 
 # --- the search ---
 
 
-def search(mine: Subject, limit: float | None = None, *, say: Callable[[str], Any] = print) -> Found:
+def search(
+    mine: Subject, limit: float | None = None, *, say: Callable[[str], Any] = print, spent: Stages | None = None
+) -> Found:
     """Build every precision, compare it with FP32, time it where that means something, choose.
 
     limit: points of accuracy that may be lost (with labels; 0.5), or percent of error (without; 2). say: called
-    with one line a precision. A model that is refused for its control flow is tried with its shapes fixed. LessonError
-    when FP32 itself cannot be built.
+    with one line a precision. spent: counts the seconds of each stage. A model that is refused for its control flow is
+    tried with its shapes fixed. LessonError when FP32 itself cannot be built.
     """
+    spent = spent or Stages()
     try:
-        return _search(mine, limit, say)
+        return _search(mine, limit, say, spent)
     except (BuildError, ModelFileError):
-        smaller = folding.fixed(mine)
+        with spent("build"):
+            smaller = folding.fixed(mine)
         if smaller is None:
             raise
         say(f"FP32  refused as it is. {smaller.note}")
-        return _search(smaller, limit, say)
+        return _search(smaller, limit, say, spent)
 
 
-def _search(mine: Subject, limit: float | None, say: Callable[[str], Any]) -> Found:
+def _search(mine: Subject, limit: float | None, say: Callable[[str], Any], spent: Stages) -> Found:
     limit = LIMITS[mine.labels is not None] if limit is None else limit
     if not limit >= 0:
         raise MeasureError(f"{limit} is no limit.", cure="Give a number of 0 or more: points or percent.")
@@ -268,9 +282,11 @@ def _search(mine: Subject, limit: float | None, say: Callable[[str], Any]) -> Fo
         start = time.perf_counter()
         try:
             compat.check_precisions({name.lower()} & set(compat.PRECISIONS))  # before the work of converting
-            asked, graph = make()
-            reports[name] = build(graph, precision=asked, **how)
-            outputs[name] = answers(reports[name], mine.batches)
+            with spent("build"):
+                asked, graph = make()
+                reports[name] = build(graph, precision=asked, **how)
+            with spent("run"):
+                outputs[name] = answers(reports[name], mine.batches)
         except LessonError as problem:
             if name == "FP32":
                 raise
@@ -286,18 +302,23 @@ def _search(mine: Subject, limit: float | None, say: Callable[[str], Any]) -> Fo
             reports.pop(name, None)
             row.refused, done = f"{type(problem).__name__}: {first_line(problem)}", "refused"
         else:
-            row.weights, row.error = weight_bytes(graph), difference(outputs[name], outputs["FP32"])
-            row.accuracy, row.kept = mine.accuracy(outputs[name]), precision.kept(graph)
+            with spent("measure"):
+                row.weights, row.error = weight_bytes(graph), difference(outputs[name], outputs["FP32"])
+                row.accuracy, row.kept = mine.accuracy(outputs[name]), precision.kept(graph)
             done = f"{'taken from the cache' if reports[name].from_cache else 'built'} and compared"
         rows.append(row)
         say(f"{name:5} {done} in {time.perf_counter() - start:.1f} s")
-    _add_times(mine, rows, reports)
+    with spent("measure"):
+        _add_times(mine, rows, reports)
     chosen, why = choose(rows, limit)
     doubts = reference.doubts(outputs["FP32"], mine)
     if doubts:
         chosen, why = rows[0], f"Nothing is chosen. {' '.join(doubts)}"
-    apart = difference(outputs["FP32"], onnxruntime_answers(mine.model, mine.batches))
-    return Found(mine, limit, rows, chosen, f"{why} {mine.note}".strip(), apart, reports, doubts)
+    with spent("run"):
+        exact = onnxruntime_answers(mine.model, mine.batches)
+    apart, aside = difference(outputs["FP32"], exact), reference.left_aside(outputs)
+    why = f"{why} {mine.note}".strip()
+    return Found(mine, limit, rows, chosen, why, apart, reports, doubts, aside, spent)
 
 
 def first_line(problem: BaseException) -> str:

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import onnx
 
-from .. import precision
 from ..engines.source import Source
 from ..errors import ModelFileError, ShapeError
 from ..files import sha256
@@ -34,7 +33,8 @@ class Subject:
 
     batches: list of {input: array} to compare and time with; calibration: others, for scales, [] where there are no
     real inputs. labels: for each batch. shipped: it is the lesson's own network, which has recordings. note: what was
-    done to the model before (`folding`), for the report.
+    done to the model before (`folding`), for the report. file: the file's name; real: the inputs are somebody's, not
+    random numbers.
     """
 
     name: str
@@ -48,6 +48,11 @@ class Subject:
     given: dict[str, tuple[Shape, Shape, Shape]] = field(default_factory=dict)
     command: str = "trt-lessons run 06"
     note: str = ""
+    file: str = ""
+    real: bool = True
+
+    def __post_init__(self) -> None:
+        self.file = self.file or self.name
 
     @property
     def rows(self) -> int:
@@ -112,11 +117,11 @@ def read(
     """
     if batch is not None and batch < 1:
         raise ShapeError(f"A batch of {batch} rows cannot be made.", cure="Give a number of 1 or more.")
-    source = Source(_digits_path() if model is None else model, None)
-    proto = onnx.load(source.path) if source.path else precision.read(source.data)
+    source = model if isinstance(model, Source) else Source(_digits_path() if model is None else model, None)
+    proto = source.own()
     if model is not None:
         lift_constants(proto)
-    found = Subject(source.name, proto, source.sha256 or "", [])
+    found = Subject(source.name, proto, source.sha256 or "", [], file=source.path.name if source.path else source.name)
     found.given = _checked(profiles or {}, inputs_of(proto))
     if data is not None:
         found.data = _fill(found, _load(Path(data), inputs_of(proto)), batch or ROWS)
@@ -124,10 +129,17 @@ def read(
     elif model is None:
         found.data, found.shipped = _fill_digits(found, batch or ROWS), batch in (None, ROWS)
     else:
-        found.data = _fill_random(found, batch or 8)
-    words = (("model", model), ("data", data), ("batch", batch))
+        found.data, found.real = _fill_random(found, batch or 8), False
+    named = source.path if model is not None else None
+    words = [("model", named), ("data", data), ("batch", batch), *_profile_words(found.given)]
     found.command += "".join(f" --{word} {shlex.quote(str(value))}" for word, value in words if value is not None)
     return found
+
+
+def _profile_words(given: dict[str, Any]) -> list[tuple[str, str]]:
+    """The options that give these profiles again."""
+    sizes = {name: ["x".join(map(str, shape)) for shape in three] for name, three in given.items()}
+    return [("profile", f"{name}={':'.join(three)}") for name, three in sizes.items()]
 
 
 def _checked(profiles: dict[str, Any], inputs: dict[str, tuple[np.dtype, Shape]]) -> dict[str, Any]:

@@ -55,6 +55,16 @@ class Source:
             name or (self.path.stem if self.path else "") or graph or getattr(model, "__name__", "") or "network"
         )
 
+    def own(self) -> Any:
+        """The ModelProto with all its weights, for the caller to change; the caller's of this object stays as it is."""
+        import onnx
+
+        if self.path is None:
+            return onnx.load_model_from_string(self.data)
+        if self.external:
+            onnx.load_external_data_for_model(self.proto, str(self.path.parent))
+        return self.proto
+
     def called(self) -> str:
         return str(self.path) if self.path else "the model"
 
@@ -119,30 +129,40 @@ def _lighter(model: Any) -> Any:
     import onnx
 
     large = {t.name: t for t in model.graph.initializer if t.HasField("raw_data") and t.ByteSize() > 2048}
-    light = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, functions=model.functions)
-    graph, kept = model.graph, [t for t in model.graph.initializer if t.name not in large]
-    told = [onnx.helper.make_tensor_value_info(t.name, t.data_type, t.dims) for t in large.values()]
-    inputs = [value for value in graph.input if value.name not in large] + told
-    light.graph.MergeFrom(
-        onnx.GraphProto(name=graph.name, node=graph.node, input=inputs, output=graph.output, initializer=kept)
-    )
+    light = _without(model, set(large))
+    inputs = [value for value in light.graph.input if value.name not in large]
+    inputs += [onnx.helper.make_tensor_value_info(t.name, t.data_type, t.dims) for t in large.values()]
+    del light.graph.input[:]
+    light.graph.input.extend(inputs)
     return light
 
 
 def left_out(model: Any) -> Any:
-    """The model, changed in place: its large floating-point weights keep name, type and dimensions, not their numbers.
+    """A copy in which large floating-point weights have name, type and dimensions, and no numbers.
 
     Enough for the interpreter's parser, which then copies none of them. Such a weight is external and names no file.
     """
     import onnx
 
     floats = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
-    for tensor in model.graph.initializer:
-        if tensor.data_type in floats and math.prod(tensor.dims) > LEFT_OUT:
-            for name in ("raw_data", "float_data", "int32_data", "external_data"):
-                tensor.ClearField(name)
-            tensor.data_location = tensor.EXTERNAL
-    return model
+    large = [t for t in model.graph.initializer if t.data_type in floats and math.prod(t.dims) > LEFT_OUT]
+    light = _without(model, {t.name for t in large})
+    for t in large:
+        light.graph.initializer.add(name=t.name, data_type=t.data_type, dims=t.dims, data_location=t.EXTERNAL)
+    return light
+
+
+def _without(model: Any, weights: set[str]) -> Any:
+    """A copy of a model without these weights, none of which is copied."""
+    import onnx
+
+    light = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, functions=model.functions)
+    graph, kept = model.graph, [t for t in model.graph.initializer if t.name not in weights]
+    light.graph.MergeFrom(onnx.GraphProto(
+        name=graph.name, node=graph.node, input=graph.input, output=graph.output, value_info=graph.value_info,
+        initializer=kept, sparse_initializer=graph.sparse_initializer,
+    ))  # fmt: skip
+    return light
 
 
 def _short_weight(graph: Any) -> str:
