@@ -206,7 +206,7 @@ def roofline(
     low = min([left * bandwidth / 1000, *[float(p[2]) for p in points]])
     axis.set_ylim(low / 2, max(peaks.values()) * 3)
     _roof_points(axis, points, bandwidth, peaks)
-    axis.set_xlabel("operations a byte of memory traffic, FLOP/byte (in brackets: share of the roof above)")
+    axis.set_xlabel("operations per byte of memory traffic, FLOP/byte (in brackets: share of the roof above)")
     axis.set_ylabel("TFLOP/s")
     axis.grid(True, which="major")
     shares = {p[0]: _share(p, bandwidth, peaks) for p in points}

@@ -29,7 +29,7 @@ def layer_times(
     style.bar_row(axis, [r[0] for r in shown], [r[1] for r in shown], texts, room=0.45)
     axis.tick_params(axis="y", labelsize=9)
     axis.set_ylim(len(shown) - 0.4, -0.6)
-    words = f"ms a layer; the sum is {style.ms(total)}"
+    words = f"ms per layer; the sum is {style.ms(total)}"
     if whole_ms is not None:
         words += f", the engine takes {style.ms(whole_ms)}"
     axis.set_xlabel(words)
@@ -43,7 +43,7 @@ def layer_times(
         fig,
         title or head,
         note,
-        f"Time a layer. {words}. " + "; ".join(f"{name}: {value:.4f} ms" for name, value in found[:most]),
+        f"Time per layer. {words}. " + "; ".join(f"{name}: {value:.4f} ms" for name, value in found[:most]),
     )
 
 

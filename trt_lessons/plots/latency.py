@@ -263,7 +263,7 @@ def batch_scaling(
         left.plot(batches, [found[b].median(kind) for b in batches], **look)
         right.plot(batches, [found[b].throughput for b in batches], label=label, **look)
     ticks = sorted({b for found in series.values() for b in found})
-    for axis, words in ((left, f"{WORDS[kind]}, median ms"), (right, "samples a second")):
+    for axis, words in ((left, f"{WORDS[kind]}, median ms"), (right, "samples per second")):
         axis.set_xscale("log", base=2)
         axis.set_yscale("log")
         axis.set_xticks(ticks, [str(b) for b in ticks])

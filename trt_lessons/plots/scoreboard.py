@@ -40,8 +40,8 @@ def scoreboard(
     if all(ms is None for _, ms, _, _ in rows):
         axis.set_xticks([])
     axis.set_xlabel(
-        "median ms for 64 strips, without copies\n"
-        "beside each bar: time, strips read without a mistake (of 450), plan, lesson"
+        "median ms for 64 strips, without copies; beside each bar:\n"
+        "time, strips without a mistake (of 450), plan, lesson"
     )
     words = "; ".join(f"{name}: {text}" for name, _, text, _ in rows)
     return style.finish(fig, _finding(rows, mark), note, f"The service that reads 64 strips of 8 digits. {words}")

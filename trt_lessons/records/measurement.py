@@ -88,7 +88,7 @@ def _statistics(samples: np.ndarray) -> dict[str, float]:
 
 @dataclass(repr=False)
 class Measurement:
-    """One measured run. Times in ms, throughput in samples a second.
+    """One measured run. Times in ms, throughput in samples per second.
 
     series: kind -> samples; kinds are enqueue, h2d, compute, d2h, latency (no h2d and d2h without transfers).
     source: "measured" (a GPU, just now), "recorded" (a GPU, earlier) or "interpreter" (this machine's CPU).

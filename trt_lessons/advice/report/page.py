@@ -77,7 +77,7 @@ def _precisions(found: Found) -> str:
         columns["accuracy"] = [f"{row.accuracy:.4f}" for row in built]
         columns["points lost"] = [f"{lost(row, found.rows[0]):.2f}" for row in built]
     if any(row.ms is not None for row in built):
-        columns["ms a batch"] = ["needs a GPU" if row.ms is None else f"{row.ms:.4f}" for row in built]
+        columns["ms per batch"] = ["needs a GPU" if row.ms is None else f"{row.ms:.4f}" for row in built]
     columns["weights, MB"] = [number(row.weights / 1e6) for row in built]
     if any(row.plan is not None for row in built):
         columns["plan, MB"] = ["not recorded" if row.plan is None else number(row.plan / 1e6) for row in built]
