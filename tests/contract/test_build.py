@@ -20,6 +20,7 @@ from trt_lessons import backend, compat, layers
 from trt_lessons.engines import build as room
 from trt_lessons.engines import cache as engine_cache
 from trt_lessons.engines.build import load
+from trt_lessons.engines.built import UNTOLD
 from trt_lessons.errors import BuildError, CacheError, ModelFileError, PlanError, PrecisionError
 
 TYPES = {"fp32": (TensorProto.FLOAT, np.float32), "fp16": (TensorProto.FLOAT16, np.float16)}
@@ -232,6 +233,34 @@ def test_precision_is_verified(kind):
         return
     assert report.asked == kind
     assert report.inputs[0]["dtype"] == {"fp32": "float32", "fp16": "float16"}[kind]
+
+
+def test_a_small_transformer_in_fp16_is_not_refused_for_its_plans_size():
+    """Attention and a norm become one region on 8.6, with a plan of many times its weights: what was asked for is
+    verified, or it is said that the engine does not tell; it is refused only where the weights lie there in FP32."""
+    random = np.random.default_rng(0)
+    weights = {
+        name: random.standard_normal((32, 32)).astype(np.float16) / np.float16(6) for name in ("q", "k", "v", "out")
+    }
+    nodes = [helper.make_node("MatMul", ["x", name], [name + "s"]) for name in ("q", "k", "v")]
+    nodes.append(helper.make_node("Transpose", ["ks"], ["kt"], perm=[0, 2, 1]))
+    nodes.append(helper.make_node("MatMul", ["qs", "kt"], ["scores"]))
+    nodes.append(helper.make_node("Softmax", ["scores"], ["shares"], axis=-1))
+    nodes.append(helper.make_node("MatMul", ["shares", "vs"], ["mixed"]))
+    nodes.append(helper.make_node("MatMul", ["mixed", "out"], ["y"]))
+    model = _model(
+        nodes,
+        TensorProto.FLOAT16,
+        [2, 10, 32],
+        [2, 10, 32],
+        [numpy_helper.from_array(a, n) for n, a in weights.items()],
+    )
+    try:
+        report = room.build(model, precision="fp16", cache=False, level=1)
+    except PrecisionError as refusal:
+        assert not compat.strongly_typed() and "in FP32" in str(refusal)
+        return
+    assert any(note.startswith(("verified in the engine", UNTOLD)) for note in report.notes)
 
 
 def test_tf32_is_a_flag():

@@ -21,7 +21,7 @@ import onnx
 
 from .. import backend, compat, precision
 from ..engines.build import build
-from ..engines.built import BuildReport
+from ..engines.built import UNTOLD, BuildReport
 from ..engines.source import graph_kinds
 from ..errors import BuildError, DtypeError, LessonError, MeasureError, ModelFileError, PrecisionError
 from ..measuring.measure import measure
@@ -305,6 +305,7 @@ def _search(mine: Subject, limit: float | None, say: Callable[[str], Any], spent
             with spent("measure"):
                 row.weights, row.error = weight_bytes(graph), difference(outputs[name], outputs["FP32"])
                 row.accuracy, row.kept = mine.accuracy(outputs[name]), precision.kept(graph)
+                row.kept += [note for note in reports[name].notes if note.startswith(UNTOLD)]
             done = f"{'taken from the cache' if reports[name].from_cache else 'built'} and compared"
         rows.append(row)
         say(f"{name:5} {done} in {time.perf_counter() - start:.1f} s")

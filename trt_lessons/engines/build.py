@@ -10,7 +10,6 @@ The raw TensorRT calls behind it are in lessons 02 and 03; lesson 04_4 is about 
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import time
@@ -27,6 +26,7 @@ from .built import BuildReport
 from .cache import Shelf, TimingCache
 from .plans import load, log_lines, made_by, quote
 from .profiles import Profile, Shape
+from .proof import verify
 from .source import Source, graph_kinds
 
 __all__ = ["BuildReport", "build", "graph_kinds", "load"]
@@ -172,7 +172,7 @@ class _Job:
         report.profiles = [dict(p) for p in self.profiles]
         report.made_by = made_by()
         report.notes += cache.save()
-        report.notes += _verify(report, self.wanted, kinds, self.source.proto)
+        report.notes += verify(report, self.wanted, kinds, self.source.proto)
         return report
 
     def _define(self, network: Any, log: Any, mark: int) -> Any:
@@ -287,49 +287,3 @@ def _parse_failed(source: Source, errors: Sequence[Mapping[str, str]], lines: Se
     return ModelFileError(
         f"TensorRT's parser cannot read {source.name}", why=f"it said:{quote(told or lines)}", cure=cure
     )
-
-
-def _verify(report: BuildReport, wanted: set[str], kinds: set[str], proto: Any) -> list[str]:
-    """Look into the built engine; PrecisionError where a precision that was asked for is not in it."""
-    if not wanted:
-        return []
-    layers = compat.engine_layers(load(report.plan, name=report.name))
-    compute = [x for x in layers if compat.is_compute(x)]
-    found: dict[str, int] = {}
-    for layer in compute or [x for x in layers if compat.is_opaque(x)]:
-        found[layer["precision"]] = found.get(layer["precision"], 0) + 1
-    seen = ", ".join(f"{n} in {p or 'an untold type'}" for p, n in sorted(found.items())) or "none found"
-    if wanted & {"fp32", "tf32"}:
-        low = set(found) & {"FP16", "BF16", "INT8", "FP8"}
-        if low:
-            raise PrecisionError(f"{report.asked} was asked for, the engine computes in {', '.join(low)}", why=seen)
-        return []
-    for kind in sorted(wanted):
-        if kind not in kinds:
-            continue  # permitted for the rest (8.6), not demanded
-        if not _present(kind.upper(), layers, compute, report, proto):
-            raise PrecisionError(
-                f"{kind} was asked for, and no layer of the built engine that multiplies computes in it",
-                why=f"convolutions and matrix products of the engine: {seen}",
-                cure="build with precision=None and look at report.layers(): perhaps it casts back too early",
-            )
-    return [f"verified in the engine: {seen}"]
-
-
-def _present(kind: str, layers: list[dict], compute: list[dict], report: BuildReport, proto: Any) -> bool:
-    if any(x["precision"] == kind for x in compute):
-        return True
-    opaque = [x for x in layers if compat.is_opaque(x)]
-    if any(x["precision"] == kind for x in opaque):
-        return True
-    if compat.is_interpreter():
-        return kind in ("INT8", "FP8") and compat.fed_by_dequantize(layers)
-    if opaque and kind in ("FP16", "BF16") and proto is not None:
-        # types inside are not told, but the size of the weights is
-        return report.size < 0.75 * 4 * _parameters(proto)
-    return False
-
-
-def _parameters(proto: Any) -> int:
-    """Numbers in a model's initializers."""
-    return sum(math.prod(tensor.dims) for tensor in proto.graph.initializer)

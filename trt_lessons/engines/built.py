@@ -17,6 +17,8 @@ from . import layers
 from .plans import load
 from .profiles import show
 
+UNTOLD = "not told by the engine"  # how a note begins where a precision could not be verified
+
 
 @dataclass(repr=False)
 class BuildReport:
@@ -97,7 +99,9 @@ class BuildReport:
             for name, shapes in profile.items():
                 low, best, high = map(show, shapes)
                 print(f"  profile {i} {name:<{width}}  min {low}, opt {best}, max {high}")
-        told = f"{self.asked}, verified in the engine" if self.asked else "as the graph says"
+        hidden = any(note.startswith(UNTOLD) for note in self.notes)
+        proof = UNTOLD if hidden else "verified in the engine"
+        told = f"{self.asked}, {proof}" if self.asked else "as the graph says"
         print(f"  precision {told}")
 
     def __repr__(self) -> str:
