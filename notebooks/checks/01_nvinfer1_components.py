@@ -110,7 +110,7 @@ def lean(answer) -> Verdict:
     logits = np.concatenate([next(iter(part.values())) for part in parts])
     if logits.shape != (64, 10):
         return wrong(yours=logits.shape, expected="(64, 10)", hint="that is not the digits network.")
-    same = int((logits.argmax(1) == _reference(images).argmax(1)).sum())
+    same = int((logits.argmax(1) == digits.answers(images).argmax(1)).sum())
     if same < len(images):
         return wrong(yours=f"{same} of 64 digits", expected="all 64", hint="the network is not the same any more.")
     return right(f"{memory / 2**20:.1f} MiB per context, {len(parts)} runs for 64 pictures, the same digits.")
@@ -118,10 +118,3 @@ def lean(answer) -> Verdict:
 
 def _is_input(engine, name) -> bool:
     return engine.get_tensor_mode(name) == tl.trt.TensorIOMode.INPUT
-
-
-def _reference(images) -> np.ndarray:
-    import torch
-
-    with torch.no_grad():
-        return digits.trained()(torch.from_numpy(images)).numpy()

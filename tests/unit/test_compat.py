@@ -249,3 +249,23 @@ def test_an_attempt_prints_the_answer_and_the_errors(capsys) -> None:
     told = capsys.readouterr().out.splitlines()
     assert told[:4] == ["a width: False", "   | one 20", "   | two 20", "a list: list"]
     assert told[4].startswith("a mistake: ValueError: invalid literal") and len(told) == 5
+
+
+def test_layers_without_numbers_are_added_by_their_kind() -> None:
+    net = compat.create_network(backend.trt.Builder(compat.shared_log()))
+    x = net.add_input("x", backend.trt.float32, (2, 3, 4, 4))
+    for kind, tensors, shape in (("relu", [x], x.shape), ("add", [x, x], x.shape), ("pool", [x], (2, 3, 1, 1))):
+        made = compat.add_plain(net, SimpleNamespace(kind=kind), *tensors)
+        assert tuple(made.get_output(0).shape) == tuple(shape)
+    flat = compat.add_plain(net, SimpleNamespace(kind="flatten"), x)
+    flat.reshape_dims = (2, 48)
+    assert tuple(flat.get_output(0).shape) == (2, 48)
+    with pytest.raises(KeyError):
+        compat.add_plain(net, SimpleNamespace(kind="conv"), x)
+
+
+@pytest.mark.parametrize("told", ["", "no information", None, '{"Layers": null}'])
+def test_an_engine_that_tells_nothing_has_no_layers(told: str | None) -> None:
+    inspector = SimpleNamespace(get_engine_information=lambda form: told)
+    engine = SimpleNamespace(create_engine_inspector=lambda: inspector, num_io_tensors=0)
+    assert compat.engine_layers(engine) == []

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import trt_lessons
 from trt_lessons import recordings
 from trt_lessons.errors import MeasureError, RecordingError
+from trt_lessons.measuring import timing
 from trt_lessons.measuring.measure import measure, measure_callable
 from trt_lessons.records.measurement import MOST_SAMPLES, Measurement, median, percentile, thin, variation
 
@@ -345,3 +346,9 @@ def test_nonsense_is_refused(on):
         measure([], **FAST)
     with pytest.raises(MeasureError, match="2 sessions and 3 inputs"):
         measure([Session(), Session()], [1, 2, 3], **FAST)
+
+
+def test_a_stopwatch_keeps_the_seconds_of_each_call() -> None:
+    seconds = timing.Stopwatch()
+    assert seconds("sum", sum, [1, 2]) == 3
+    assert list(seconds) == ["sum"] and 0 <= seconds["sum"] < 1

@@ -343,3 +343,17 @@ def test_a_strip_network_of_fixed_size_takes_that_size_only(tmp_path):
 
 def test_ranges_are_min_opt_max_of_the_input():
     assert strips.ranges(16, 64, 256, 8) == {"strip": [(1, 1, 16, 16), (8, 1, 16, 64), (8, 1, 16, 256)]}
+
+
+def test_norms_are_shifts_and_scales() -> None:
+    weights, norms = digits.weights(), digits.norms(digits.weights())
+    assert list(norms) == [layer.name for layer in digits.LAYERS if layer.kind == "norm"]
+    shift, scale = norms["stem.norm"]
+    mean, bias = weights["stem.norm.running_mean"], weights["stem.norm.bias"]
+    np.testing.assert_allclose(scale * mean + shift, bias, atol=1e-5)
+
+
+def test_pytorch_answers_for_whole_batches(numbers) -> None:
+    logits = digits.answers(numbers.test_images[:64])
+    assert logits.shape == (64, 10) and logits.dtype == np.float32
+    assert digits.accuracy(logits, numbers.test_labels[:64]) > 0.9

@@ -29,25 +29,28 @@ def register_plugins(log: Any) -> None:
         _ONCE.append("plugins")
 
 
-def create_network(builder: Any, strongly_typed: bool = True) -> Any:
-    """An empty network, explicit batch; strongly typed wherever the version has strong typing.
+def network_flags(strongly_typed: bool = True) -> int:
+    """Flags for `builder.create_network`: explicit batch for 8.6; strong typing wherever the version has it.
 
     strongly_typed=False asks for weak typing, which 8.6 and 10.x have and 11 has not (BuildError).
     """
-    trt = backend.trt
-    flags = 0
-    kinds = trt.NetworkDefinitionCreationFlag
+    kinds = backend.trt.NetworkDefinitionCreationFlag
     if version()[0] < 10:
-        flags |= 1 << int(kinds.EXPLICIT_BATCH)  # trt: <11
-    elif strongly_typed and hasattr(kinds, "STRONGLY_TYPED"):
-        flags |= 1 << int(kinds.STRONGLY_TYPED)  # trt: >=10
-    elif not strongly_typed and not has("BuilderFlag.FP16"):
+        return 1 << int(kinds.EXPLICIT_BATCH)  # trt: <11
+    if strongly_typed and hasattr(kinds, "STRONGLY_TYPED"):
+        return 1 << int(kinds.STRONGLY_TYPED)  # trt: >=10
+    if not strongly_typed and not has("BuilderFlag.FP16"):
         raise BuildError(
             "weak typing was asked for, and this TensorRT has none",
             why="since TensorRT 11 every network is strongly typed: precision is in the model",
             cure="leave strongly_typed=True and give the graph the types you want (tl.precision)",
         )
-    return builder.create_network(flags)
+    return 0
+
+
+def create_network(builder: Any, strongly_typed: bool = True) -> Any:
+    """An empty network, with `network_flags`."""
+    return builder.create_network(network_flags(strongly_typed))
 
 
 def check_precisions(kinds: Iterable[str]) -> None:
@@ -161,6 +164,22 @@ def add_dequantize(network: Any, x: Any, scale: Any, dtype: Any = None) -> Any:
     if version()[0] < 10:
         return network.add_dequantize(x, scale)
     return network.add_dequantize(x, scale, backend.trt.DataType.FLOAT if dtype is None else dtype)
+
+
+def add_plain(network: Any, layer: Any, *tensors: Any) -> Any:
+    """Add a layer that holds no numbers and return the `ILayer`. Introduced in lesson 01.
+
+    layer: one of `models.digits.LAYERS`, its kind "relu", "add", "pool" or "flatten" (KeyError for another).
+    tensors: the one or two `ITensor`s that it reads.
+    """
+    trt = backend.trt
+    kinds = {
+        "relu": lambda x: network.add_activation(x, trt.ActivationType.RELU),
+        "add": lambda x, y: network.add_elementwise(x, y, trt.ElementWiseOperation.SUM),
+        "pool": lambda x: network.add_reduce(x, trt.ReduceOperation.AVG, 0b1100, keep_dims=True),
+        "flatten": network.add_shuffle,
+    }
+    return kinds[layer.kind](*tensors)
 
 
 def contexts_share_profiles() -> bool:

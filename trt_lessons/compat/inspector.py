@@ -30,7 +30,7 @@ def engine_information(engine: Any) -> dict[str, Any]:
         inspector.execution_context = context
     text = inspector.get_engine_information(trt.LayerInformationFormat.JSON)
     if not isinstance(text, str):
-        return text
+        return text or {"Layers": []}
     told = text.lstrip()[:1] in ("{", "[")  # built with ProfilingVerbosity.NONE, 8.6's engine tells nothing
     return json.loads(text, strict=False) if told else {"Layers": []}
 
@@ -49,7 +49,7 @@ def _context_at_optimum(engine: Any) -> Any:
 
 def normalize_layers(information: dict[str, Any]) -> list[dict[str, Any]]:
     """Inspector JSON of 8.6, 10.x, 11.x or the interpreter to the form that `engine_layers` describes."""
-    return [_layer(raw) for raw in information.get("Layers", [])]
+    return [_layer(raw) for raw in information.get("Layers") or []]
 
 
 def _layer(raw: Any) -> dict[str, Any]:

@@ -45,12 +45,13 @@ def register_plugin(plugin: type) -> str:
     return f"{plugin.__name__} is registered: {added}"
 
 
-def on_gpu(address: int, shape: tuple[int, ...], dtype: Any) -> Any:
-    """A torch tensor on memory that a plugin was given: shape and NumPy type, nothing copied."""
+def on_gpu(address: int, description: Any) -> Any:
+    """A torch tensor on memory that a plugin was given, as its `PluginTensorDesc` says; nothing is copied."""
     import numpy as np
     import torch
 
-    about = {"data": (int(address), False), "shape": shape, "typestr": np.dtype(dtype).str, "version": 3}
+    kind, shape = np.dtype(backend.trt.nptype(description.type)).str, tuple(description.dims)
+    about = {"data": (int(address), False), "shape": shape, "typestr": kind, "version": 3}
     holder = type("Given", (), {"__cuda_array_interface__": about})()
     return torch.as_tensor(holder, device="cuda")
 

@@ -252,3 +252,14 @@ def per_second(run: Callable[[Sequence[Any]], Iterable[Any]], items: Sequence[An
             pass
         seconds.append(perf_counter() - start)
     return len(items) / statistics.median(seconds[1:])
+
+
+class Stopwatch(dict[str, float]):
+    """Seconds that single calls took, by name: `made = seconds("build", make, *args)`. Lesson 01."""
+
+    def __call__(self, name: str, make: Callable[..., Any], *args: Any) -> Any:
+        """make(*args), its time kept under `name`."""
+        start = perf_counter()
+        made = make(*args)
+        self[name] = perf_counter() - start
+        return made

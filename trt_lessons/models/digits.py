@@ -215,6 +215,19 @@ def scale_and_shift(all_weights: dict[str, np.ndarray], norm: str) -> tuple[np.n
     return scale.astype(np.float32), (all_weights[f"{norm}.bias"] - mean * scale).astype(np.float32)
 
 
+def norms(all_weights: dict[str, np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """(shift, scale) of every batch norm, by name: `scale_and_shift`'s, in the order of TensorRT's `add_scale`."""
+    return {layer.name: scale_and_shift(all_weights, layer.name)[::-1] for layer in LAYERS if layer.kind == "norm"}
+
+
+def answers(images: np.ndarray) -> np.ndarray:
+    """PyTorch's logits [n, 10], float32, of images [n, 1, h, w], on the CPU."""
+    import torch
+
+    with torch.no_grad():
+        return trained()(torch.from_numpy(images)).numpy()
+
+
 def trained() -> torch.nn.Module:
     """The network in eval mode with the shipped weights, read back from the ONNX file."""
     import torch
