@@ -6,10 +6,13 @@ there nothing is skipped for want of a GPU: it fails instead.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -69,6 +72,33 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     """No test reads or writes the user's engine cache; one cache for all tests of a process."""
     if "TRT_LESSONS_CACHE" not in os.environ:
         monkeypatch.setenv("TRT_LESSONS_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+class Place(NamedTuple):
+    """Where a process listens."""
+
+    process: str
+    ip: str
+    port: int
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine reaches it; "::ffff:127.0.0.1" is the IPv4 address in IPv6."""
+        return ipaddress.ip_address(self.ip.removeprefix("::ffff:")).is_loopback
+
+
+@pytest.fixture
+def listening() -> Callable[[], list[Place]]:
+    """All places where Ray's processes that this one started listen; a test's browser listens too, and is not Ray's."""
+    import psutil
+
+    def find() -> list[Place]:
+        words = {p: " ".join(p.cmdline())[:60] for p in psutil.Process().children(recursive=True)}
+        rays = {p: said for p, said in words.items() if said.startswith("ray::") or "/ray/" in " ".join(p.cmdline())}
+        found = [(said, c) for p, said in rays.items() for c in p.net_connections("inet")]
+        return [Place(said, c.laddr.ip, c.laddr.port) for said, c in found if c.status == psutil.CONN_LISTEN]
+
+    return find
 
 
 def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:

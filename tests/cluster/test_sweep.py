@@ -18,7 +18,7 @@ import pytest
 from trt_lessons.errors import LessonError
 from trt_lessons.records import recordings
 from trt_lessons.scale.cases import Case, table
-from trt_lessons.scale.cluster import LOCAL, knock
+from trt_lessons.scale.cluster import knock
 from trt_lessons.scale.sweeping import sweep
 
 if importlib.util.find_spec("ray") is None:  # not imported yet: what it imports is chosen in the fixture `cluster`
@@ -115,12 +115,9 @@ def test_accidents_are_rows_and_tried_as_often_as_said(cluster: Any, model: str,
     assert again.attempts == 2 and again.skipped == 2  # accidents are tried again, answers are not
 
 
-def test_every_process_of_ray_listens_on_loopback_only(cluster: Any) -> None:
-    import psutil
-
-    found = [p.net_connections("inet") for p in psutil.Process().children(recursive=True)]
-    places = {c.laddr.ip for each in found for c in each if c.status == psutil.CONN_LISTEN}
-    assert places and {place.removeprefix("::ffff:") for place in places} == {LOCAL}
+def test_every_process_of_ray_listens_on_loopback_only(cluster: Any, listening: Any) -> None:
+    places = listening()
+    assert places and not [place for place in places if not place.loopback], places
 
 
 @pytest.mark.usefixtures("by_value")

@@ -1,13 +1,15 @@
 """Ray, joined or started here: on the loopback address unless told otherwise, with processes that start quickly.
 
-Between the machines of a cluster Ray sends Python objects, pickled and without a password: a cluster belongs on a
-network of its own, and `address` names only clusters that you trust.
+Between its machines Ray sends pickled Python objects, and unpickling runs code: whoever reaches a cluster's ports, with
+its token where it has one, can do there what you can. So a cluster belongs on a network of its own and has a token
+(RAY_AUTH_MODE=token on every machine; it encrypts nothing), and `address` names only clusters that you trust.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import socket
 import sys
 from collections.abc import Iterator
@@ -37,6 +39,7 @@ def quick(local: bool = True) -> Iterator[Any]:
         os.environ.setdefault(name, value)
     if local:
         os.environ.setdefault(LOOPBACK, "0")
+        own_token()
     before, grammar = os.environ.get("PYTHONPATH"), sys.modules.get("rfc3987_syntax")
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(LIGHT), before]))
     sys.modules.setdefault("rfc3987_syntax", None)  # the same for this process, while it imports Ray
@@ -49,6 +52,18 @@ def quick(local: bool = True) -> Iterator[Any]:
             os.environ["PYTHONPATH"] = before
         if grammar is None:
             sys.modules.pop("rfc3987_syntax", None)
+
+
+def own_token() -> None:
+    """Ray's token in ~/.ray/auth_token, for this user alone: Ray itself writes it where others can read it."""
+    if os.environ.get("RAY_AUTH_MODE", "token") != "token" or os.environ.get("RAY_AUTH_TOKEN"):
+        return
+    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    with contextlib.suppress(FileExistsError), os.fdopen(os.open(path, flags, 0o600), "w") as file:
+        file.write(secrets.token_hex(32))
+    path.chmod(0o600)
 
 
 def _module() -> Any:
@@ -79,16 +94,37 @@ class Cluster:
         return ray
 
     def _join(self) -> None:
-        knock(self.address)
-        here = {} if self.address else {"include_dashboard": False, "_node_ip_address": LOCAL, **self.options}
-        try:
-            self.ray.init(address=self.address or "local", log_to_driver=False, logging_level="error", **here)
-        except ConnectionError as error:
-            raise LessonError(f"no Ray cluster answers at {self.address}", why=str(error), cure=CURE) from error
+        quiet = {"log_to_driver": False, "logging_level": "error"}
+        if self.address:
+            knock(self.address)
+            try:
+                self.ray.init(address=self.address, **quiet)
+            except ConnectionError as error:
+                raise LessonError(f"no Ray cluster answers at {self.address}", why=str(error), cure=CURE) from error
+        else:
+            self._start({"include_dashboard": False, "_node_ip_address": LOCAL, **self.options, **quiet})
+        self._say(False)
+
+    def _start(self, options: dict[str, Any], tries: int = 2) -> None:
+        """Ray on this machine; once more where a busy machine did not start its processes in Ray's 30 s."""
+        for left in reversed(range(tries)):
+            try:
+                self.ray.init(address="local", **options)
+                return
+            except Exception as error:  # Ray raises a plain Exception here
+                self.ray.shutdown()
+                if not left or "timed out" not in str(error):
+                    cure = "try again when this machine is less busy"
+                    raise LessonError("Ray did not start on this machine", why=str(error), cure=cure) from error
+
+    def _say(self, aloud: bool) -> None:
+        """Whether Ray prints of each dead worker at length: the journal of a sweep says it in a line."""
+        self.ray._private.worker._worker_logs_enabled = aloud
 
     def __exit__(self, *_: object) -> None:
         if self.ours:
             self.ray.shutdown()
+            self._say(True)
 
 
 def knock(address: str | None) -> None:

@@ -3,9 +3,7 @@ says so in a line and gives what was recorded (`lab.json`, with machine and date
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
-import io
 import json
 import os
 import signal
@@ -80,8 +78,8 @@ def _sweep(cases: Sequence[Case], folder: Path) -> dict[str, Any]:
         return attempt(case, *rest)
 
     folder.mkdir(parents=True, exist_ok=True)
-    with Cluster(num_cpus=2), contextlib.redirect_stderr(io.StringIO()):  # Ray says at length that a worker died
-        first = sweep(cases, folder, run=run)
+    with Cluster(num_cpus=2):
+        first = sweep(cases, folder, run=run, tell=print)
         again = sweep(cases, folder, run=run)
     tries = Counter(json.loads(line)["status"] for line in (folder / "sweep.jsonl").read_text().splitlines())
     measured = sum(row["status"] == "ok" for row in first.rows)

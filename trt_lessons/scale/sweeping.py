@@ -156,6 +156,8 @@ class _Run:
             told = self.ray.exceptions
             lost = isinstance(error, (told.NodeDiedError, told.ObjectLostError, told.TaskCancelledError))
             words = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            if isinstance(error, told.WorkerCrashedError):
+                words = "its worker died at once: killed, or crashed"
             status = "lost" if lost else "killed"
             return {"status": status, "error": words, "seconds": round(time.time() - start, 3), "started": start}
 
