@@ -6,6 +6,8 @@ A learner meets these instead of a bare `None` from TensorRT. Introduced in less
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from .messages import joined, told
 
@@ -40,6 +42,15 @@ class LessonError(Exception):
         if short:
             return [f"{type(self).__name__}: {self}"]
         return "".join(traceback.format_exception(type(self), self, self.__traceback__)).splitlines()
+
+
+@contextmanager
+def printed() -> Iterator[None]:
+    """`with printed():` prints a LessonError and goes on after the block; other exceptions are raised."""
+    try:
+        yield
+    except LessonError as problem:
+        print(problem)
 
 
 class BackendError(LessonError):

@@ -31,8 +31,10 @@ def no_recording(tmp_path, monkeypatch):
 def test_what_is_inside_one_engine_and_several(capsys):
     report = tl.build(conv_relu, level=1, progress=False)
     one = tl.inside("one", report)
-    assert one.fusion.lost == [] and sum(one.kinds().values()) == len(one.table)
+    assert one.fusion.lost == []
     assert one.moved_mb > 0 and len(one.kernels) <= len(one.table)
+    assert one.first(1) == (["conv"], [(one.table.column("name")[0], one.fusion.held[one.table.column("name")[0]])])
+    assert one.first(9)[0] == ["conv", "relu"] and str(one) == f"{one.note}\n{one.table}"
     both = tl.inside("both", {"a": report, 2: report})
     assert list(both) == ["a", 2] and both[2].table.column("name") == one.table.column("name")
     assert tl.inside("later", lambda: report).network == one.network

@@ -29,6 +29,30 @@ def test_verdict_wants_both_limits() -> None:
     assert "accuracy 0.0000" in (told := precision.verdict("x", logits[::-1], logits, labels, 9.0)) and "NOT" in told
 
 
+def test_a_judge_compares_models_and_engines_and_keeps_an_account(base, capsys) -> None:
+    images, labels = SMALL["images"], digits.data().test_labels[:16]
+    judge = precision.Judge(base, images, labels)
+    report = tl.build(base, profiles={"images": [(1, 1, 32, 32), images.shape, images.shape]}, progress=False)
+    judge("engine", report, 0.01)
+    judge("far", precision.quantize(base, images[:1]), 0.0001)
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].startswith("engine: accuracy") and told[0].endswith("limit 1%: within the limits")
+    assert told[1].endswith("limit 0.01%: NOT within the limits") and len(told) == 2
+    assert list(judge.logits) == ["FP32", "engine", "far"] and judge.logits["FP32"].shape == (16, 10)
+    accuracy, error, size = judge.account({"engine": report, "never judged": report})["engine"]
+    assert accuracy == digits.accuracy(judge.logits["engine"], labels) and error < 0.01 and size == len(report.plan)
+    assert list(judge.account({"engine": report})) == ["engine"]
+
+
+def test_a_printed_error_ends_only_its_block(capsys) -> None:
+    for name in ("first", "second"):
+        with tl.errors.printed():
+            raise PrecisionError(f"the {name} one", cure="another")
+    assert capsys.readouterr().out == "the first one\n  cure: another\nthe second one\n  cure: another\n"
+    with pytest.raises(KeyError), tl.errors.printed():
+        raise KeyError("not ours")
+
+
 def test_autocast_converts_all_and_leaves_the_file_alone(base) -> None:
     path = digits.onnx_path()
     before = hashlib.sha256(path.read_bytes()).hexdigest()

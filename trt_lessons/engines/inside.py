@@ -10,7 +10,6 @@ Introduced in lesson 04_2.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +20,6 @@ from ..errors import ModelFileError
 from ..records import recordings
 from . import layers
 from .built import BuildReport
-
-ADDED = "added by TensorRT"
 
 
 @dataclass(frozen=True)
@@ -48,11 +45,16 @@ class Inside:
         """The engine layers without those that only look at the same memory in another way."""
         return [row for row in self.table if row.type != "NoOp"]
 
-    def kinds(self) -> dict[str, int]:
-        """{"convolution + activation": how many engine layers hold just that}, most frequent first."""
-        kind = {layer["name"]: layer["type"].lower() for layer in self.network}
-        found = Counter(" + ".join(kind[n] for n in names) or ADDED for names in self.fusion.held.values())
-        return dict(found.most_common())
+    def first(self, count: int) -> tuple[list[str], list[tuple[str, list[str]]]]:
+        """The first `count` network layers without constants, and [(engine layer, the network layers it holds)] of
+        those that hold one of them, as `tl.plots.fusion` draws them."""
+        names = [layer["name"] for layer in self.network if layer["type"] != "CONSTANT"][:count]
+        held = [(name, inside) for name, inside in self.fusion.held.items() if set(inside) & set(names)]
+        return names, held
+
+    def __str__(self) -> str:
+        """Where that was, and the table of the engine."""
+        return f"{self.note}\n{self.table}"
 
 
 def inside(name: str, reports: Any) -> Any:

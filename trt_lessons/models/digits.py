@@ -200,6 +200,24 @@ def onnx_path() -> Path:
     return _onnx.shipped("digits.onnx")
 
 
+def fixed(batch: int) -> Any:
+    """The shipped network as an ONNX ModelProto of this batch and no other."""
+    import onnx
+
+    model = onnx.load(onnx_path())
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = batch  # a number in place of the name
+    return model
+
+
+def up_to(tensor: str) -> Any:
+    """The shipped network from its input to this tensor, such as "block1.relu2", as an ONNX ModelProto."""
+    import onnx
+
+    known = onnx.shape_inference.infer_shapes(onnx.load(onnx_path()))
+    return onnx.utils.Extractor(known).extract_model(["images"], [tensor])
+
+
 def weights(path: str | Path | None = None) -> dict[str, np.ndarray]:
     """Every weight of an ONNX file of this network by its torch name, such as "block1.conv1.weight"."""
     import onnx.numpy_helper
