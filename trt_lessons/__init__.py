@@ -58,6 +58,7 @@ if TYPE_CHECKING:  # what an editor sees; `_EXPORTS` below says the same to Pyth
     from .records.recordings import lesson as lesson
     from .records.recordings import live_or_recorded as live_or_recorded
     from .sessions.buffers import pinned as pinned
+    from .sessions.judge import Judge as Judge
     from .sessions.session import Session as Session
     from .workbook import exercises as exercises
     from .workbook.copies.solution import solution as solution
@@ -90,6 +91,7 @@ _FROM = {
     "records": "recordings",
     "records.recordings": "lesson live_or_recorded",
     "sessions.buffers": "pinned",
+    "sessions.judge": "Judge",
     "sessions.session": "Session",
     "workbook": "exercises",
     "workbook.copies.solution": "solution",

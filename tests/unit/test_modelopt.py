@@ -31,7 +31,7 @@ def test_verdict_wants_both_limits() -> None:
 
 def test_a_judge_compares_models_and_engines_and_keeps_an_account(base, capsys) -> None:
     images, labels = SMALL["images"], digits.data().test_labels[:16]
-    judge = precision.Judge(base, images, labels)
+    judge = tl.Judge(base, images, labels)
     report = tl.build(base, profiles={"images": [(1, 1, 32, 32), images.shape, images.shape]}, progress=False)
     judge("engine", report, 0.01)
     judge("far", precision.quantize(base, images[:1]), 0.0001)

@@ -10,7 +10,7 @@ Every function takes a path, bytes or a ModelProto, and returns a new ModelProto
 
 from .calibration import BINS, Calibration
 from .eight import PLACEMENTS, QUANTIZED_OPS, fold_batch_norms, quantize, to_fp8
-from .facts import Difference, Judge, Range, as_computed, chain, compare, kinds, nodes_in, on_cpu, ranges, verdict
+from .facts import Difference, Range, as_computed, chain, compare, kinds, nodes_in, on_cpu, ranges, verdict
 from .graphs import Model, read
 from .half import kept, to_bf16, to_fp16
 from .modelopt import autocast, ptq
@@ -25,7 +25,6 @@ __all__ = [
     "QUANTIZED_OPS",
     "Calibration",
     "Difference",
-    "Judge",
     "Model",
     "Range",
     "as_computed",

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from ..sessions.session import Session
 from .graphs import ENDLESS, EXACT, LARGEST, NAMES, Model, inner_values, read, tensor, types_of
 
 
@@ -81,44 +79,6 @@ def verdict(name: str, result: np.ndarray, reference: np.ndarray, labels: np.nda
     allowed = error <= limit and wanted - right <= 0.005
     told = f"{name}: accuracy {right:.4f}, largest difference {error:.2%}, limit {100 * limit:g}%"
     return f"{told}: {'within the limits' if allowed else 'NOT within the limits'}"
-
-
-class Judge:
-    """Compares one version of a network after the other with the first, prints the verdict and keeps the logits.
-
-        judge = precision.Judge(reports["FP32"], images, labels)
-        judge("FP16", reports["FP16"], 0.02)
-
-    A version is a BuildReport, which TensorRT runs, or a model, which onnxruntime computes on the CPU (`on_cpu`).
-    """
-
-    def __init__(self, reference: Any, images: np.ndarray, labels: np.ndarray, name: str = "FP32") -> None:
-        """reference: the version to compare with, called `name`. images: [n, ...]; labels: [n], the right classes."""
-        self.images, self.labels, self.name = images, labels, name
-        self.logits = {name: self.answers(reference)}
-
-    def answers(self, version: Any) -> np.ndarray:
-        """The first output of a version for all images."""
-        if not hasattr(version, "plan"):
-            return on_cpu(version, {read(version).graph.input[0].name: self.images})
-        with Session(version) as session:
-            return next(iter(session.infer(self.images).values()))
-
-    def __call__(self, name: str, version: Any, limit: float) -> None:
-        """Print one line. limit: as for `verdict`, a share of the reference's largest logit."""
-        self.logits[name] = self.answers(version)
-        print(verdict(name, self.logits[name], self.logits[self.name], self.labels, limit))
-
-    def account(self, reports: Mapping[str, Any]) -> dict[str, list[float]]:
-        """{name: [accuracy, largest difference as a share, bytes of the plan]} of each report that was judged."""
-        found = {}
-        for name, logits in self.logits.items():
-            if name not in reports:
-                continue
-            accuracy = float((logits.argmax(1) == self.labels).mean())
-            error = compare(logits, self.logits[self.name]).relative
-            found[name] = [accuracy, error, reports[name].size]
-        return found
 
 
 _SHORT = {"QuantizeLinear": "Q", "DequantizeLinear": "DQ", "BatchNormalization": "Norm"}
