@@ -12,10 +12,13 @@ from trt_lessons.models import digits
 from trt_lessons.workbook.exercises import exercise, right, wrong
 
 SAID = {
-    "A": (r"no optimization profile has been defined", "a build without any profile: what does fill_build take then?"),
-    "B": (r"missing dimensions in profile", "the profile must be there, and know nothing of `rows`."),
+    "A": (
+        re.compile("no optimization profile has been defined"),
+        "a build without any profile: what does fill_build take then?",
+    ),
+    "B": (re.compile("missing dimensions in profile"), "the profile must be there, and know nothing of `rows`."),
     "C": (
-        r"does not match network definition|[Dd]imension mismatch",
+        re.compile("does not match network definition|[Dd]imension mismatch"),
         "min, opt and max have 3 where the network has 4, in dimension 1; the name is right.",
     ),
 }
@@ -36,7 +39,7 @@ def cause(answer):
                 yours=f"{letter}: TensorRT wrote no error", expected=expected,
                 hint="call fill_build(builder, relu, ...), and return what it gives.",
             )  # fmt: skip
-        if not any(re.search(wanted, line) for line in lines):
+        if not any(wanted.search(line) for line in lines):
             return wrong(yours=f"{letter}: {lines[0][-120:]}", expected=expected, hint=hint)
     return right("Who can cause a message knows what it means.")
 

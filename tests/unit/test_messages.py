@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shutil
 import subprocess
@@ -78,6 +79,16 @@ def test_the_extraction_finds_texts_and_templates() -> None:
 
 
 # --- looking up -------------------------------------------------------------------------------------------
+
+
+def test_what_a_check_searches_for_is_no_message() -> None:
+    source = """
+'A docstring of the file.'
+LINES = {"A": (re.compile("no profile has been"), "add a profile.")}
+if "negative dimensions" not in str(problem) and re.search("two words", line):
+    hint = "set the shape first."
+"""
+    assert list(extraction._texts_in(ast.parse(source))) == ["add a profile.", "set the shape first."]
 
 
 def test_templates_fit_what_was_made_of_them() -> None:

@@ -105,7 +105,8 @@ def _in_cell(node: ast.AST, tree: ast.AST) -> Iterator[str]:
 def _texts_in(tree: ast.Module) -> Iterator[str]:
     """Every text of a check file with a blank in it: hints stand in names, lists and tuples too.
 
-    Not docstrings, and not texts of several lines, which are models or programs: a message has one line.
+    Not docstrings, nor what another text is searched for: a comparison, a pattern of `re`. Not texts of several
+    lines, which are models or programs: a message has one line.
     """
 
     def visit(node: ast.AST) -> Iterator[str]:
@@ -114,11 +115,19 @@ def _texts_in(tree: ast.Module) -> Iterator[str]:
             yield from found
             if found:
                 return
-        is_doc = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-        for child in () if is_doc else ast.iter_child_nodes(node):
+        for child in () if _is_not_said(node) else ast.iter_child_nodes(node):
             yield from visit(child)
 
     yield from visit(tree)
+
+
+def _is_not_said(node: ast.AST) -> bool:
+    """Whether a node is a docstring, a comparison, or a call of the module `re`."""
+    if isinstance(node, ast.Expr):
+        return isinstance(node.value, ast.Constant)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        return isinstance(node.func.value, ast.Name) and node.func.value.id == "re"
+    return isinstance(node, ast.Compare)
 
 
 # --- texts of an expression -------------------------------------------------------------------------------
