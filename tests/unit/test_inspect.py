@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from trt_lessons import cli
 from trt_lessons.advice import inspect, reference, search, subject
 from trt_lessons.engines import source
-from trt_lessons.errors import CacheError, LessonError, ModelFileError, ShapeError
+from trt_lessons.errors import BuildError, CacheError, LessonError, ModelFileError, ShapeError
 
 
 def value(name, shape, kind=TensorProto.FLOAT):
@@ -104,7 +104,9 @@ def test_text_and_trees_are_refused_in_words(tmp_path, capsys):
     nodes = [helper.make_node("Scaler", ["x"], ["y"], domain="ai.onnx.ml", scale=[1.0], offset=[0.0])]
     path = saved(tmp_path, nodes, [value("x", ["n", 4])], [value("y", ["n", 4])], domains=["ai.onnx.ml"])
     assert any("ai.onnx.ml" in text for text in inspect.look(path).remarks)
-    assert cli.main(["report", str(path)]) == 2 and "Scaler" in capsys.readouterr().err
+    assert cli.main(["report", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert "Scaler" in said and "cure: TensorRT has no trees" in said
     nodes = [helper.make_node("Identity", ["x"], ["y"])]
     text = [value("x", [1], TensorProto.STRING)], [value("y", [1], TensorProto.STRING)]
     told = inspect.look(saved(tmp_path, nodes, *text, name="text.onnx"))
@@ -224,3 +226,116 @@ def test_a_weight_that_is_cut_short_is_damage(tmp_path, capsys, monkeypatch):
     path.write_bytes(model.SerializeToString())
     assert cli.main(["inspect", str(path)]) == 2
     assert "'w' of [64, 64] is cut short" in capsys.readouterr().err
+
+
+# --- inputs and models of every kind, from the file to the report ---
+
+
+def product(folder, shape=("n", 8), kind=TensorProto.FLOAT, made=np.float32, listed=False, **more):
+    """A model of one product whose weight may be listed as an input too, as old exporters did."""
+    nodes, random = [helper.make_node("MatMul", ["x", "w"], ["y"])], np.random.default_rng(0)
+    inputs = [value("x", list(shape), kind)] + ([value("w", [8, 4], kind)] if listed else [])
+    weights = [("w", random.standard_normal((8, 4)).astype(made))]
+    return saved(folder, nodes, inputs, [value("y", [shape[0], 4], kind)], weights, **more)
+
+
+def reported(path, tmp_path, capsys, *options):
+    """`trt-lessons report --json` on a model: (exit status, what was found, what was said instead)."""
+    status = cli.main(["report", str(path), "--json", "--reports", str(tmp_path / "out"), *options])
+    told = capsys.readouterr()
+    return status, json.loads(told.out) if status == 0 else None, told.err
+
+
+def with_template(path, tmp_path, capsys):
+    assert cli.main(["inspect", str(path), "--template", str(tmp_path / "in.npz")]) == 0
+    capsys.readouterr()
+    return reported(path, tmp_path, capsys, "--data", str(tmp_path / "in.npz"))
+
+
+ROWS = {
+    "float64": {"kind": TensorProto.DOUBLE, "made": np.float64},
+    "an axis of 0": {"shape": (0, 8)},
+    "an axis of -1": {"shape": (-1, 8)},
+    "an axis without a name": {"shape": (None, 8)},
+    "weights listed as inputs": {"listed": True},
+    "opset 7": {"listed": True, "opset": 7},
+    "opset 21": {"opset": 21},
+}
+
+
+@pytest.mark.parametrize("kind", ROWS)
+def test_every_precision_of_every_kind_of_input(kind, tmp_path, capsys):
+    status, told, said = with_template(product(tmp_path, **ROWS[kind]), tmp_path, capsys)
+    assert status == 0, said
+    assert [row["name"] for row in told["rows"] if row["refused"]] == [], told["rows"]
+    assert told["chosen"] and ("FLOAT64 became FP32" in told["why"]) == (kind == "float64")
+
+
+def test_float64_rows_may_be_float32_as_well(tmp_path):
+    path = product(tmp_path, kind=TensorProto.DOUBLE, made=np.float64)
+    for dtype in (np.float32, np.float64):
+        np.savez(tmp_path / "x.npz", x=np.ones((4, 8), dtype))
+        assert subject.read(path, tmp_path / "x.npz").batches[0]["x"].dtype == np.float32
+
+
+def test_a_recurrent_network_in_half(tmp_path, capsys):
+    random = np.random.default_rng(0)
+    weights = [
+        ("w", random.standard_normal((1, 32, 4)).astype("f")),
+        ("r", random.standard_normal((1, 32, 8)).astype("f")),
+    ]
+    nodes = [helper.make_node("LSTM", ["x", "w", "r"], ["y"], hidden_size=8)]
+    path = saved(tmp_path, nodes, [value("x", ["t", "b", 4])], [value("y", ["t", 1, "b", 8])], weights)
+    status, told, said = with_template(path, tmp_path, capsys)
+    assert status == 0, said
+    assert told["rows"][2]["name"] == "FP16" and told["rows"][2]["refused"] is None
+
+
+def test_the_values_of_a_shape_come_from_data_or_a_profile(tmp_path, capsys):
+    nodes = [helper.make_node("Reshape", ["x", "sizes"], ["y"])]
+    inputs = [value("x", [4, 6]), value("sizes", [2], TensorProto.INT64)]
+    path = saved(tmp_path, nodes, inputs, [value("y", ["a", "b"])])
+    status, _, said = reported(path, tmp_path, capsys)
+    assert status == 2 and "sizes holds a shape" in said and "--profile" in said
+    status, told, said = reported(path, tmp_path, capsys, "--profile", "sizes=3x8")
+    assert status == 0 and "--profile sizes=3x8:3x8:3x8" in told["command"], said
+    random = np.random.default_rng(0)
+    np.savez(tmp_path / "d.npz", x=random.standard_normal((4, 4, 6)).astype("f"), sizes=np.array([[2, 12], [3, 8]] * 2))
+    mine = subject.read(path, tmp_path / "d.npz")
+    assert mine.profiles["sizes"] == ((2, 8), (2, 12), (3, 12))
+    assert reported(path, tmp_path, capsys, "--data", str(tmp_path / "d.npz"))[0] == 0
+
+
+def test_an_input_that_is_an_output_as_well(tmp_path, capsys):
+    nodes = [helper.make_node("Relu", ["x"], ["y"])]
+    path = saved(tmp_path, nodes, [value("x", ["n", 8])], [value("y", ["n", 8]), value("x", ["n", 8])])
+    assert with_template(path, tmp_path, capsys)[0] == 0
+
+
+def test_an_empty_past_by_a_profile(decoder, tmp_path, capsys):
+    profiles = ["--profile", "ids=2x3", "--profile", "past=2x0x4"]
+    status, told, said = reported(decoder, tmp_path, capsys, *profiles)
+    assert status == 0 and told["chosen"], said
+
+
+@pytest.mark.parametrize("case", ["no input", "half already", "weights beside it gone", "weights beside it short"])
+def test_what_cannot_be_measured_is_one_refusal(case, tmp_path, capsys):
+    if case == "no input":
+        nodes, two = [helper.make_node("Add", ["a", "b"], ["y"])], np.ones(2, "f")
+        path, words = saved(tmp_path, nodes, [], [value("y", [2])], [("a", two), ("b", two)]), "has no inputs"
+    elif case == "half already":
+        path, words = product(tmp_path, kind=TensorProto.FLOAT16, made=np.float16), "holds fp16 already"
+    else:
+        model, path = onnx.load(product(tmp_path)), tmp_path / "beside.onnx"
+        onnx.save(model, path, save_as_external_data=True, location="beside.bin", size_threshold=0)
+        words = "keeps its weights in beside.bin" if "gone" in case else "External data length"
+        (tmp_path / "beside.bin").unlink() if "gone" in case else (tmp_path / "beside.bin").write_bytes(b"1")
+    before = sorted(tmp_path.iterdir())
+    status, _, said = reported(path, tmp_path, capsys)
+    assert status == 2 and words in said and said.count("trt-lessons:") == 1 and "Traceback" not in said
+    assert sorted(tmp_path.iterdir()) == before, "nothing is left behind"
+
+
+def test_a_failed_build_says_tensorrts_first_words():
+    problem = BuildError("TensorRT found no way (mine)", why="TensorRT said:\n    4: Internal Error (y: no)\n    more")
+    assert search._reason(problem) == "TensorRT found no way (mine): 4: Internal Error (y: no)"

@@ -189,7 +189,7 @@ def _remarks(model: onnx.ModelProto, told: Told) -> list[str]:
     bodies = [f"{count} {op}" for op, count in told.ops.items() if op in BODIES]
     if bodies:
         found.append(f"control flow ({', '.join(bodies)}): both ways are built, and shapes must fit")
-    shapes = _shape_inputs(model.graph, {t["name"] for t in told.inputs})
+    shapes = shape_inputs(model.graph, {t["name"] for t in told.inputs})
     found += [f"{name} holds a shape: its values need a profile (set_shape_input)" for name in shapes]
     floats = [t["name"] for t in told.inputs if t["dtype"] == "float64"]
     if floats:
@@ -214,7 +214,7 @@ SHAPE_READERS = {
 }
 
 
-def _shape_inputs(graph: onnx.GraphProto, inputs: set[str]) -> list[str]:
+def shape_inputs(graph: onnx.GraphProto, inputs: set[str]) -> list[str]:
     """Inputs that an op reads as a shape, straight or through casts and joins."""
     origin = {name: {name} for name in inputs}
     found: dict[str, None] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..precision.facts import compare
 from ..precision.graphs import ENDLESS
 from .subject import Batch, Subject
 
@@ -23,6 +24,27 @@ def doubts(answers: list[Batch], mine: Subject) -> list[str]:
 def remarks(answers: list[Batch]) -> list[str]:
     """A sentence for each output that says nothing for this data, also where others are fine."""
     return [text for name in answers[0] if (text := _of_output(name, [batch[name] for batch in answers]))]
+
+
+def difference(found: list[Batch], wanted: list[Batch]) -> float:
+    """Largest relative error of any output of any batch, infinite where one has other sizes.
+
+    Whole numbers are left aside (`left_aside` names them), unless a model gives nothing else: then it is
+    the share that differs.
+    """
+    worst = 0.0
+    for mine, theirs in zip(found, wanted, strict=True):
+        floats = {name: value for name, value in theirs.items() if value.dtype.kind == "f"}
+        for name, value in (floats or theirs).items():
+            if name not in mine:  # an input that is an output as well: nothing is computed
+                continue
+            if np.shape(mine[name]) != value.shape:
+                return float("inf")
+            if floats:
+                worst = max(worst, compare(mine[name], value).relative)
+            elif value.size:
+                worst = max(worst, float(np.mean(np.asarray(mine[name]) != value)))
+    return worst
 
 
 def left_aside(outputs: dict[str, list[Batch]]) -> list[str]:

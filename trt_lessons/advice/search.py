@@ -31,6 +31,7 @@ from ..records import recordings
 from ..records.words import number
 from ..sessions.session import Session
 from . import folding, reference
+from .reference import difference
 from .subject import Batch, Subject, read
 
 LEVEL = 1  # builder_optimization_level of every engine, so that times compare; INT8 on 8.6 wants 2 at most
@@ -112,12 +113,7 @@ def variants(mine: Subject) -> dict[str, Callable[[], tuple[str, onnx.ModelProto
     PrecisionError for a model that is not FP32 any more.
     """
     base = mine.model
-    if graph_kinds(base):
-        raise PrecisionError(
-            f"{mine.name} holds {', '.join(sorted(graph_kinds(base)))} already",
-            why="the search makes every precision itself, from FP32",
-            cure="give the model from before its conversion",
-        )
+    only_fp32(base, mine.name)
     return {
         "FP32": lambda: ("fp32", base),
         "TF32": lambda: ("tf32", base),
@@ -126,6 +122,16 @@ def variants(mine: Subject) -> dict[str, Callable[[], tuple[str, onnx.ModelProto
         "INT8": lambda: int8(base, calibration(mine)),
         "FP8": lambda: ("fp8", precision.to_fp8(base, calibration(mine))),
     }
+
+
+def only_fp32(model: onnx.ModelProto, name: str) -> None:
+    """PrecisionError for a model that is not FP32 any more."""
+    if graph_kinds(model):
+        raise PrecisionError(
+            f"{name} holds {', '.join(sorted(graph_kinds(model)))} already",
+            why="the search makes every precision itself, from FP32",
+            cure="give the model from before its conversion",
+        )
 
 
 def calibration(mine: Subject) -> list[Batch]:
@@ -212,25 +218,6 @@ def onnxruntime_answers(model: onnx.ModelProto, batches: list[Batch]) -> list[Ba
     return [dict(zip(names, runner.run(names, batch), strict=True)) for batch in batches]
 
 
-def difference(found: list[Batch], reference: list[Batch]) -> float:
-    """Largest relative error of any output of any batch, infinite where one has other sizes.
-
-    Whole numbers are left aside (`reference.left_aside` names them), unless a model gives nothing else: then it is
-    the share that differs.
-    """
-    worst = 0.0
-    for mine, theirs in zip(found, reference, strict=True):
-        floats = {name: value for name, value in theirs.items() if value.dtype.kind == "f"}
-        for name, value in (floats or theirs).items():
-            if np.shape(mine[name]) != value.shape:
-                return float("inf")
-            if floats:
-                worst = max(worst, precision.compare(mine[name], value).relative)
-            elif value.size:
-                worst = max(worst, float(np.mean(np.asarray(mine[name]) != value)))
-    return worst
-
-
 def layer_times(report: BuildReport, batch: Batch, runs: int = 30) -> dict[str, float]:
     """Median ms of each engine layer, in order of execution, by TensorRT's profiler (lesson 04_2)."""
     seen: dict[str, list[float]] = {}
@@ -291,7 +278,7 @@ def _search(mine: Subject, limit: float | None, say: Callable[[str], Any], spent
             if name == "FP32":
                 raise
             reports.pop(name, None)
-            row.refused, done = problem.what, "refused"
+            row.refused, done = _reason(problem), "refused"
         except Exception as problem:  # a library's own error in one precision is a row, never the end
             if name == "FP32":
                 raise MeasureError(
@@ -320,6 +307,12 @@ def _search(mine: Subject, limit: float | None, say: Callable[[str], Any], spent
     apart, aside = difference(outputs["FP32"], exact), reference.left_aside(outputs)
     why = f"{why} {mine.note}".strip()
     return Found(mine, limit, rows, chosen, why, apart, reports, doubts, aside, spent)
+
+
+def _reason(problem: LessonError) -> str:
+    """Why a precision is refused, in one line; of a failed build TensorRT's own first words."""
+    said = [line.strip(" -|") for line in problem.why.splitlines()[1:]] if isinstance(problem, BuildError) else []
+    return f"{problem.what.rstrip('.')}: {said[0][:200]}" if said else problem.what
 
 
 def first_line(problem: BaseException) -> str:

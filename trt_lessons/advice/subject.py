@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import shlex
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,9 @@ import onnx
 from ..engines.source import Source
 from ..errors import ModelFileError, ShapeError
 from ..files import sha256
+from ..interpreter.tensorrt.reading.rewriting import narrowed
 from ..precision.graphs import lift_constants
+from .inspect import shape_inputs
 
 Batch = dict[str, np.ndarray]
 Shape = tuple[Any, ...]  # of an int or a name for each axis
@@ -56,16 +60,29 @@ class Subject:
 
     @property
     def rows(self) -> int:
-        """Length of the first axis of the batch that is timed."""
-        return len(next(iter(self.batches[0].values())))
+        """Length of the first axis of the batch that is timed; 1 where its inputs have no axis."""
+        return next((len(array) for array in self.batches[0].values() if array.ndim), 1)
+
+    @cached_property
+    def shape_inputs(self) -> list[str]:
+        """Names of the inputs that hold a shape."""
+        return shape_inputs(self.model.graph, set(inputs_of(self.model)))
 
     @property
     def profiles(self) -> dict[str, tuple[Shape, Shape, Shape]]:
-        """(min, opt, max) of each dynamic input: from the data, the first axis from 1; opt is the timed batch."""
+        """(min, opt, max) of each dynamic input: from the data, the first axis from 1; opt is the timed batch.
+
+        Of an input that holds a shape: of its values.
+        """
         found = {}
         for name, (_, shape) in inputs_of(self.model).items():
             if name in self.given:
                 found[name] = self.given[name]
+                continue
+            if name in self.shape_inputs:
+                values = [np.ravel(batch[name]) for batch in self.batches]
+                three = (np.min(values, axis=0), values[0], np.max(values, axis=0))
+                found[name] = tuple(tuple(int(n) for n in one) for one in three)
                 continue
             if all(isinstance(size, int) for size in shape):
                 continue
@@ -119,12 +136,17 @@ def read(
         raise ShapeError(f"A batch of {batch} rows cannot be made.", cure="Give a number of 1 or more.")
     source = model if isinstance(model, Source) else Source(_digits_path() if model is None else model, None)
     proto = source.own()
-    if model is not None:
-        lift_constants(proto)
+    wide = _mended(proto) if model is not None else []
+    if not inputs_of(proto):
+        raise ModelFileError(
+            f"{source.name} has no inputs, so that its answers never change.",
+            cure="Was it exported whole? A model to be measured reads something.",
+        )
     found = Subject(source.name, proto, source.sha256 or "", [], file=source.path.name if source.path else source.name)
-    found.given = _checked(profiles or {}, inputs_of(proto))
+    found.given = _checked(profiles or {}, inputs_of(proto), found.shape_inputs)
+    found.note = f"FLOAT64 became FP32, as TensorRT has none ({', '.join(wide[:5])})." if wide else ""
     if data is not None:
-        found.data = _fill(found, _load(Path(data), inputs_of(proto)), batch or ROWS)
+        found.data = _fill(found, _load(Path(data), inputs_of(proto), wide), batch or ROWS)
         found.data += f" from {Path(data).name}, sha256 {sha256(Path(data).read_bytes())}"
     elif model is None:
         found.data, found.shipped = _fill_digits(found, batch or ROWS), batch in (None, ROWS)
@@ -136,18 +158,50 @@ def read(
     return found
 
 
+def _mended(model: onnx.ModelProto) -> list[str]:
+    """In place, what TensorRT's parser reads it as: the names whose FLOAT64 became FP32 are returned.
+
+    Constants become weights, weights are no inputs, an axis of 0 or less is open.
+    """
+    lift_constants(model)
+    graph, weights = model.graph, {item.name for item in model.graph.initializer}
+    fed = [value for value in graph.input if value.name not in weights]
+    if len(fed) < len(graph.input):
+        kept = [onnx.ValueInfoProto.FromString(value.SerializeToString()) for value in fed]
+        del graph.input[:]
+        graph.input.extend(kept)
+        model.ir_version = max(model.ir_version, 4)  # from 4 on weights need not be listed as inputs
+    opened = False
+    for value in graph.input:
+        for dimension in value.type.tensor_type.shape.dim:
+            if dimension.HasField("dim_value") and dimension.dim_value <= 0:
+                dimension.Clear()
+                opened = True
+    if opened:  # what the file says of the others was made from those
+        del graph.value_info[:]
+        for value in graph.output:
+            for dimension in value.type.tensor_type.shape.dim:
+                dimension.Clear()
+    return narrowed(model)
+
+
 def _profile_words(given: dict[str, Any]) -> list[tuple[str, str]]:
     """The options that give these profiles again."""
     sizes = {name: ["x".join(map(str, shape)) for shape in three] for name, three in given.items()}
     return [("profile", f"{name}={':'.join(three)}") for name, three in sizes.items()]
 
 
-def _checked(profiles: dict[str, Any], inputs: dict[str, tuple[np.dtype, Shape]]) -> dict[str, Any]:
-    """Profiles of inputs that are there, with as many axes as they have, min <= opt <= max; ShapeError else."""
+def _checked(
+    profiles: dict[str, Any], inputs: dict[str, tuple[np.dtype, Shape]], shapes: Sequence[str]
+) -> dict[str, Any]:
+    """Profiles of inputs that are there, with as many axes as they have, min <= opt <= max; ShapeError else.
+
+    shapes: inputs that hold a shape, whose profile is one of values.
+    """
     for name, ranges in profiles.items():
         if name not in inputs:
             raise ShapeError(f"The model has no input {name!r}.", cure=f"Its inputs: {', '.join(inputs)}.")
-        shape = inputs[name][1]
+        shape = ("?",) * int(np.prod(inputs[name][1], dtype=int)) if name in shapes else inputs[name][1]
         fits = all(len(size) == len(shape) for size in ranges) and all(
             low <= best <= high and (not isinstance(want, int) or low == want == high)
             for low, best, high, want in zip(*ranges, shape, strict=True)
@@ -180,6 +234,9 @@ def _fill_random(mine: Subject, rows: int) -> str:
     """One batch of random numbers, always the same; whole numbers are 0 or 1, which suits masks and word numbers."""
     random, batch = np.random.Generator(np.random.PCG64(0)), {}
     for name, (dtype, shape) in inputs_of(mine.model).items():
+        if name in mine.shape_inputs:
+            batch[name] = _shape_given(mine, name, dtype, shape)
+            continue
         if name in mine.given:
             shape = mine.given[name][1]
         if any(not isinstance(size, int) for size in shape[1:]):
@@ -196,8 +253,19 @@ def _fill_random(mine: Subject, rows: int) -> str:
     return "random numbers, always the same (no --data was given), so no calibration"
 
 
-def _load(path: Path, wanted: dict[str, tuple[np.dtype, Shape]]) -> Batch:
-    """The arrays of an .npz file, checked against the model's inputs."""
+def _shape_given(mine: Subject, name: str, dtype: np.dtype, shape: Shape) -> np.ndarray:
+    """The values of an input that holds a shape, from its profile; ShapeError without one."""
+    if name not in mine.given:
+        raise ShapeError(
+            f"{name} holds a shape, and random numbers are none.",
+            why="its values say how large something is",
+            cure="give real inputs, --data inputs.npz, or its values: --profile NAME=MIN:OPT:MAX",
+        )
+    return np.asarray(mine.given[name][1], dtype).reshape(shape)
+
+
+def _load(path: Path, wanted: dict[str, tuple[np.dtype, Shape]], wide: Sequence[str] = ()) -> Batch:
+    """The arrays of an .npz file, checked against the model's inputs; those named in `wide` may be FLOAT64."""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
@@ -218,6 +286,8 @@ def _load(path: Path, wanted: dict[str, tuple[np.dtype, Shape]]) -> Batch:
             why=f"the file holds {', '.join(sorted(arrays)) or 'nothing'}; the inputs are {', '.join(wanted)}",
             cure="name the arrays like the inputs: np.savez(path, " + ", ".join(f"{n}=..." for n in wanted) + ")",
         )
+    for name in set(wide) & set(arrays):
+        arrays[name] = arrays[name].astype(np.float32)
     for name, (dtype, shape) in wanted.items():
         _check(path.name, name, arrays[name], dtype, shape)
     counts = {name: len(array) for name, array in arrays.items()}

@@ -114,7 +114,9 @@ def _tensor(raw: Any) -> dict[str, Any]:
     }
 
 
-_COMPUTE = re.compile(r"conv|gemm|matmul|matrix_?multiply|fullyconnected|fully_connected|einsum|attention|mha", re.I)
+_COMPUTE = re.compile(
+    r"conv|gemm|matmul|matrix_?multiply|fullyconnected|fully_connected|einsum|attention|mha|lstm|gru|rnn", re.I
+)
 _OPAQUE = re.compile(r"myelin|foreignnode", re.I)
 _NARROW = ("FP4", "INT4", "FP8", "INT8", "BF16", "FP16", "FP32")
 

@@ -39,7 +39,9 @@ def quantize(
     placement: str = "conv-inputs",
     keep: Iterable[str] = (),
 ) -> onnx.ModelProto:
-    """INT8 by Q/DQ pairs, scales from real data: opset 17, FP32 scales, zero points 0; TensorRT 8.6 to 11.
+    """INT8 by Q/DQ pairs, scales from real data: FP32 scales, zero points 0; TensorRT 8.6 to 11.
+
+    The opset stays, but a graph from before opset 13, which has no scale a channel, comes to opset 17.
 
     calibration: an array [n, ...] for a model of one input, or an iterable of dicts of input batches;
     `images` takes the first so many only. method: how far an activation's scale reaches: "minmax" (the
@@ -51,7 +53,10 @@ def quantize(
     those fusions; "activations" leaves the weights out, so that no product can be computed in INT8.
     keep: names of nodes whose inputs stay float.
     """
-    return _quantize(read(model), calibration, method, images, placement, set(keep), _INT8)
+    model = read(model)
+    if any(item.version < 13 for item in model.opset_import if item.domain in ("", "ai.onnx")):
+        raise_opset(model, 17)
+    return _quantize(model, calibration, method, images, placement, set(keep), _INT8)
 
 
 def to_fp8(

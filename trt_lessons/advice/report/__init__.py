@@ -22,7 +22,7 @@ from ...files import cache_root, home, write_atomically
 from ...measuring.stages import Stages
 from ...records import provenance, recordings
 from .. import inspect
-from ..search import Found, layer_times, lost, search
+from ..search import Found, layer_times, lost, only_fp32, search
 from ..subject import read
 from .page import html
 from .words import facts, headline, summary
@@ -50,7 +50,11 @@ def of(
     told = inspect.look(source)
     say(str(told))
     if told.verdict == "refused":
-        raise ModelFileError(f"{told.name} is refused, so there is nothing to measure.", why=told.errors[0])
+        cure = "Mend what is refused, then ask again: trt-lessons inspect lists all of it, lesson 03 has four cures."
+        if any(op.startswith("ai.onnx.ml") for op in told.ops):
+            cure = "TensorRT has no trees, scalers and encoders of scikit-learn: run this model with onnxruntime."
+        raise ModelFileError(f"{told.name} is refused, so there is nothing to measure.", why=told.errors[0], cure=cure)
+    only_fp32(source.proto, told.name)
     mine = read(source, data, batch=batch, profiles=profiles)
     mine.command = mine.command.replace("trt-lessons run 06 --model", "trt-lessons report")
     found = search(mine, limit, say=say, spent=spent)
