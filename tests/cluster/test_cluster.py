@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import stat
 from pathlib import Path
 from types import SimpleNamespace
@@ -61,3 +62,14 @@ def test_a_start_that_timed_out_is_tried_once_more(failures: int, works: bool) -
         with pytest.raises(LessonError, match=r"Ray did not start.*\n?.*timed out"):
             cluster._start({})
     assert len(started) == 2
+
+
+def test_a_cluster_whose_token_this_process_lacks() -> None:
+    def init(**_: object) -> None:
+        raise ConnectionError("Failed to connect to Ray cluster")  # what Ray 2.60 says of a missing or a wrong token
+
+    with socket.create_server(("127.0.0.1", 0)) as listens:
+        cluster = Cluster(f"127.0.0.1:{listens.getsockname()[1]}")
+        cluster.ray = SimpleNamespace(init=init)
+        with pytest.raises(LessonError, match=r"does not let this process in(.|\n)*RAY_AUTH_MODE=token"):
+            cluster._join()

@@ -26,6 +26,7 @@ PATIENT = {  # a busy machine starts a process in tens of seconds; Ray's own lim
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # 0: Ray calls this machine 127.0.0.1, as it does on those systems
+TOKEN = "RAY_AUTH_MODE=token here, the cluster's token in ~/.ray/auth_token, and the cluster's version of Ray"
 CURE = "start it (ray start --head), or leave --address out to use this machine"
 
 
@@ -96,10 +97,13 @@ class Cluster:
     def _join(self) -> None:
         quiet = {"log_to_driver": False, "logging_level": "error"}
         if self.address:
-            knock(self.address)
+            there = knock(self.address)
             try:
                 self.ray.init(address=self.address, **quiet)
             except ConnectionError as error:
+                if there:
+                    words = f"the Ray cluster at {self.address} does not let this process in"
+                    raise LessonError(words, why=str(error), cure=TOKEN) from error
                 raise LessonError(f"no Ray cluster answers at {self.address}", why=str(error), cure=CURE) from error
         else:
             self._start({"include_dashboard": False, "_node_ip_address": LOCAL, **self.options, **quiet})
@@ -127,12 +131,16 @@ class Cluster:
             self._say(True)
 
 
-def knock(address: str | None) -> None:
-    """LessonError where nobody listens at host:port: Ray itself would try for most of a minute."""
+def knock(address: str | None) -> bool:
+    """Whether the address is host:port and somebody listens there.
+
+    LessonError where nobody does: Ray itself would try for most of a minute.
+    """
     host, _, port = (address or "").removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
-        return
+        return False
     try:
         socket.create_connection((host, int(port)), timeout=5).close()
+        return True
     except OSError as error:
         raise LessonError(f"no Ray cluster answers at {address}", why=str(error), cure=CURE) from None
