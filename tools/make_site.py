@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Makes the site: all lessons with their stored outputs, glossary, cheat sheet, API, gallery, classroom.
 
+The same in Chinese lies in its folder zh-CN, with a switch on each page; API, gallery and classroom are English only.
+
     make site                              into site/; open site/index.html
     make site REPOSITORY=owner/name        with buttons for Colab and Binder
     python tools/make_site.py --output X   into another folder
@@ -11,7 +13,6 @@ Nothing is executed and nothing is fetched. The new site takes the old one's pla
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
@@ -22,73 +23,14 @@ from pathlib import Path
 from filelock import FileLock
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-import site_api
-import site_lessons
-
-from trt_lessons.errors import ExerciseError
-from trt_lessons.workbook.execute import notebooks
+import site_pages
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ["lessons", "docs/glossary", "docs/cheatsheet", "docs/gallery", "docs/classroom/README", "api/index"]
 
 
 def stop(what: str, why: str, cure: str) -> None:
     """End with what happened, why, and what to do."""
     sys.exit(f"site: {what}\n  why:  {why}\n  cure: {cure}")
-
-
-def toctree(pages: list[str], *options: str) -> str:
-    """A Sphinx toctree of these pages, as Markdown."""
-    return "\n".join(["```{toctree}", *options, "", *pages, "```", ""])
-
-
-def lay_out(source: Path, repository: str) -> None:
-    """Write every page of the site, as Sphinx reads them, into `source`."""
-    shutil.copytree(ROOT / "docs", source / "docs", ignore=shutil.ignore_patterns("*.csv", "conf.py", "*.py"))
-    shutil.copy(ROOT / "docs" / "conf.py", source)
-    for script in (ROOT / "docs").rglob("*.py"):  # pages link to them
-        if script.name != "conf.py":
-            shutil.copy(script, source / script.relative_to(ROOT))
-    terms = site_lessons.read_glossary(ROOT / "docs" / "glossary.csv")
-    (source / "docs" / "glossary.md").write_text(site_lessons.glossary_page(terms), "utf-8")
-    lessons = notebooks(ROOT / "notebooks")
-    for path in lessons:
-        target = source / "notebooks" / path.name
-        target.parent.mkdir(exist_ok=True)
-        try:
-            page = site_lessons.page(
-                json.loads(path.read_text("utf-8")), terms, path.name, repository, path.parent / "checks"
-            )
-        except (ValueError, KeyError, TypeError, ExerciseError) as error:
-            stop(f"lesson {path.stem} cannot be shown.", str(error), "Mend it: trt-lessons run it --in-place.")
-        target.write_text(json.dumps(page, ensure_ascii=False), "utf-8")
-    names = [f"notebooks/{path.stem}" for path in lessons]
-    (source / "lessons.md").write_text("# Lessons\n\n" + toctree(names, ":maxdepth: 1"), "utf-8")
-    site_api.write_pages(source / "api")
-    pages = [*PAGES, "docs/elsewhere"]
-    others = sorted(
-        p for p in (source / "docs").rglob("*.md") if p.relative_to(source).with_suffix("").as_posix() not in pages
-    )
-    pages += [p.relative_to(source).with_suffix("").as_posix() for p in others]
-    (source / "index.md").write_text(INDEX + "\n" + toctree(pages, ":hidden:"), "utf-8")
-
-
-INDEX = """# TensorRT by doing
-
-A workbook that teaches NVIDIA TensorRT: build engines, run them, measure them honestly, and see what the builder did.
-Here you can read all of it, with the outputs of a run on a real GPU. To try it, `make lab` in a clone: it runs on a
-laptop as well.
-
-- {doc}`lessons`: from the first inference to your own model. Where a lesson says *Predict*, the answer is
-  folded: guess first, then open it.
-- {doc}`docs/glossary`: every term, in English and Chinese.
-- {doc}`docs/cheatsheet`: one page: then and now, trtexec beside `tl`, from symptom to number.
-- {doc}`docs/cpp`: lesson 02's six steps as one C++ program; the document's calls in TensorRT 8.6 and 11.
-- {doc}`api/index`: the helper package, with shapes and units.
-- {doc}`docs/gallery`: every kind of figure, and the code that draws it.
-- {doc}`docs/classroom/README`: for teachers.
-- {doc}`docs/elsewhere`: Colab and Binder.
-"""
 
 
 def make(output: Path, repository: str = "") -> None:
@@ -102,16 +44,37 @@ def make(output: Path, repository: str = "") -> None:
         FileLock(output.parent / f".{output.name}.lock"),
         tempfile.TemporaryDirectory(dir=output.parent, prefix=".site-") as folder,
     ):
-        source, built = Path(folder) / "source", Path(folder) / "html"
-        lay_out(source, repository)
-        options = ["-b", "html", "-q", "-j", str(min(2, os.cpu_count() or 1)), "-W", "--keep-going"]
-        command = [sys.executable, "-m", "sphinx", *options, source, built]
-        if subprocess.run(command, cwd=source).returncode:
+        try:
+            sources = site_pages.lay_out(ROOT, Path(folder), repository)
+        except site_pages.PageError as error:
+            stop(*error.args)
+        started = [run_sphinx(source) for source in sources.values()]
+        codes = [process.wait() for process in started]
+        if any(codes):
             stop("Sphinx was not content.", "the lines above name page and line", "Mend them; the old site stays.")
-        shutil.rmtree(built / ".doctrees", ignore_errors=True)
         if output.exists():
             output.rename(Path(folder) / "old")
-        built.rename(output)
+        join(sources).rename(output)
+
+
+def run_sphinx(source: Path) -> subprocess.Popen:
+    """Start Sphinx for the pages of one language; they come into html/ beside them."""
+    options = ["-b", "html", "-q", "-W", "--keep-going"]
+    paths = [str(Path(__file__).resolve().parent), os.environ.get("PYTHONPATH", "")]
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    command = [sys.executable, "-m", "sphinx", *options, source, source.parent / "html"]
+    return subprocess.Popen(command, cwd=source, env=env)
+
+
+def join(sources: dict[str, Path]) -> Path:
+    """Put the pages of all languages together; the folder of the first one, which then holds the others."""
+    whole = sources[""].parent / "html"
+    for place, source in sources.items():
+        built = source.parent / "html"
+        shutil.rmtree(built / ".doctrees", ignore_errors=True)
+        if place:
+            built.rename(whole / place)
+    return whole
 
 
 def main() -> None:
