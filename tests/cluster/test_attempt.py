@@ -23,6 +23,7 @@ STAND_INS = {
         "killed",
         "ended with 3. words",
     ),
+    "fills the disk": ("open('/dev/full', 'wb', 0).write(b'x')", 30, None, "disk", "No space left"),
     "eats": ("x = bytearray(400 << 20)\nimport time; time.sleep(30)", 30, 200 << 20, "memory", "0.20 allowed"),
 }
 

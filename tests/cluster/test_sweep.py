@@ -115,6 +115,21 @@ def test_accidents_are_rows_and_tried_as_often_as_said(cluster: Any, model: str,
     assert again.attempts == 2 and again.skipped == 2  # accidents are tried again, answers are not
 
 
+@pytest.mark.usefixtures("by_value")
+def test_an_interrupted_sweep_has_its_recordings_and_goes_on(cluster: Any, model: str, tmp_path: Path) -> None:
+    def tell(line: str) -> None:
+        if len(journal(tmp_path)) == 3:
+            raise KeyboardInterrupt
+
+    cases = table([model], batch=list(range(1, 7)))
+    with pytest.raises(KeyboardInterrupt):
+        sweep(cases, tmp_path, tell=tell, run=stand_in)
+    (file,) = tmp_path.glob("*/sweep.json")
+    assert len(recordings.load(file).entries) == 3
+    again = sweep(cases, tmp_path, run=stand_in)
+    assert again.skipped == 3 and again.attempts == 3 and {row["status"] for row in again.rows} == {"ok"}
+
+
 def test_every_process_of_ray_listens_on_loopback_only(cluster: Any, listening: Any) -> None:
     places = listening()
     assert places and not [place for place in places if not place.loopback], places

@@ -103,6 +103,12 @@ def test_a_killed_replica_is_started_again(service: Service) -> None:
     assert again and not set(again) & set(killed)
 
 
+def test_a_port_in_use(service: Service, model: Path) -> None:
+    port = int(service.url.rpartition(":")[2])
+    with pytest.raises(LessonError, match=f"port {port}"):
+        Service(model, port=port)
+
+
 def test_it_listens_on_loopback_only(service: Service, listening: Callable[[], list[Any]]) -> None:
     places = listening()
     assert int(service.url.rpartition(":")[2]) in {place.port for place in places}

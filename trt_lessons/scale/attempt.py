@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+FULL = "[Errno 28]"  # how Python tells that no space is left
 TOLD = 2000  # characters of a dead process's last words that are kept
 
 
@@ -67,6 +68,8 @@ def _watched(folder: Path, limit_s: float, memory: int | None) -> dict[str, Any]
     if process.returncode == 0 and file.exists():
         return json.loads(file.read_text())
     last = (folder / "words").read_bytes()[-TOLD:].decode(errors="replace").strip()
+    if FULL in last:
+        return {"status": "disk", "error": f"the process ended with {process.returncode}. {last}"}
     if process.returncode == -signal.SIGKILL:
         return {"status": "killed", "error": f"killed by signal 9, as the system does when memory ends. {last}"}
     return {"status": "killed", "error": f"the process ended with {process.returncode}. {last}"}
