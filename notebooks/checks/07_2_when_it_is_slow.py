@@ -76,11 +76,15 @@ def gpu_ms(answer, context, stream):
         return wrong(yours=f"{queries} queries", expected="at least 18 queries", hint=hint)
     if 0.6 * low <= got <= 3 * high:
         return right(f"{got:.3g} ms per query, copies not counted.")
-    hint = "is something else in your time: a first call, a copy, more than one query? By the host's clock also the"
-    hint += " turns of other programs on this GPU: take events."
+    hint = (
+        "is something else in your time: a first call, a copy, more than one query? By the host's clock also the"
+        " turns of other programs on this GPU: take events."
+    )
     if got < low:
-        hint = "too little. Is it the host's time to enqueue: did you wait before you stopped? Or seconds: time_since"
-        hint += " gives milliseconds already."
+        hint = (
+            "too little. Is it the host's time to enqueue: did you wait before you stopped? Or seconds: time_since"
+            " gives milliseconds already."
+        )
     return wrong(yours=f"{got:.3g}", expected=expected, hint=hint)
 
 

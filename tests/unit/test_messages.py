@@ -139,6 +139,11 @@ def test_errors_checks_predictions_and_questions_are_chinese(chinese: None, caps
 # --- figures ----------------------------------------------------------------------------------------------
 
 
+def test_a_unit_may_have_a_blank_in_chinese(chinese: None) -> None:
+    for unit, there in (("plans", "多少个 plan？"), ("pictures", "多少张图片？"), ("ms", "ms")):
+        assert there in predictions.Question("07.b", unit=unit).lines()[0]
+
+
 def test_a_title_is_chinese_only_with_a_font_that_has_it(chinese: None, monkeypatch) -> None:
     english = "An engine is a network compiled for one kind of GPU"
     monkeypatch.setattr(style, "_han_font", lambda: "")

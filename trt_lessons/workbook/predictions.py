@@ -37,12 +37,16 @@ class Question:
         """What everybody reads, the same everywhere."""
         head = f"{self.id}  {told('Your guess: ')}"
         if not self.choices:
-            number_of = f"a number{' of' if counts(self.unit) else ', in'} {told(self.unit)}"
-            return [head + (told(number_of) if self.unit else told("a sentence")), self.how()]
+            if not self.unit:
+                return [head + told("a sentence"), self.how()]
+            number_of = f"a number{' of' if counts(self.unit) else ', in'} {self.unit}"
+            asked = told(number_of).replace(self.unit, told(self.unit))  # its translation may have a blank in it
+            return [head + asked, self.how()]
         choices = [f"{letter}) {told(text)}" for letter, text in zip(LETTERS, self.choices, strict=False)]
         line = head + "  ".join(choices)
-        asked = [line] if len(line) <= WIDTH else [head.rstrip(), *(f"  {choice}" for choice in choices)]
-        return [*asked, self.how()]
+        if len(line) > WIDTH:
+            return [head.rstrip(), *(f"  {choice}" for choice in choices), self.how()]
+        return [line, self.how()]
 
     def how(self) -> str:
         """How to answer by keyboard."""
