@@ -21,6 +21,7 @@ SETTING = "TRT_LESSONS_LANGUAGE"
 MANIFEST_FILE = ".manifest.json"  # of a learner's folder; it names the language of the copies
 CATALOGS = Path(__file__).parent / "workbook" / "languages"
 PLACE = re.compile(r"\{(\d+)\}")
+HAN_GAP = re.compile("(?<=[\u4e00-\u9fff]) (?=[\u4e00-\u9fff])")  # a template leaves a blank for a Latin value
 FULL_WIDTH = "，。：；！？"
 TELLING = 10  # letters of a template that make it fit one message only
 DEEPEST = 3  # messages inside messages: a check's hint, the error in it
@@ -63,6 +64,11 @@ def told(text: str) -> str:
     return before + there + ("" if there[-1:] in FULL_WIDTH else after)
 
 
+def later(text: str) -> str:
+    """The text itself: a mark for the catalogs, on what is shown in the learner's language at another place."""
+    return text
+
+
 def joined(first: str, then: str) -> str:
     """Two texts beside each other: with a blank between, but not after a full-width stop."""
     return f"{first}{'' if first[-1:] in FULL_WIDTH or not then else ' '}{then}"
@@ -94,7 +100,7 @@ class Catalog:
             found = pattern.fullmatch(text)
             if found:
                 values = [self.find(v, depth + 1) if " " in v.strip() else v for v in found.groups()]
-                return PLACE.sub(lambda m, put=values: put[int(m[1])], there)
+                return HAN_GAP.sub("", PLACE.sub(lambda m, put=values: put[int(m[1])], there))
         if text.endswith(".") and depth < DEEPEST:  # a message that became a sentence
             sentence = self.find(text[:-1], depth + 1)
             return f"{sentence}。" if sentence != text[:-1] else text

@@ -130,8 +130,8 @@ def _seconds(serving, requests):
 
 
 def _judge_gain(ours, plain, unit):
-    said = f"{ours:.3g} {unit} in place of {plain:.3g}"
     if ours <= 0.8 * plain:
-        return right(f"{said}: {100 * (1 - ours / plain):.0f} % less.")
+        return right(f"{ours:.3g} {unit} in place of {plain:.3g}: {100 * (1 - ours / plain):.0f} % less.")
+    said = f"{ours:.3g} {unit} in place of {plain:.3g}"
     hint = "strips of one width fit into one call, up to 8 of them."
     return wrong(yours=said, expected=f"at most {0.8 * plain:.3g} {unit}", hint=hint)

@@ -153,7 +153,7 @@ def test_a_title_is_chinese_only_with_a_font_that_has_it(chinese: None, monkeypa
     assert style.in_print("Nobody translated this title")[0] == "Nobody translated this title"
 
 
-def test_no_box_stands_in_a_chinese_title(chinese: None) -> None:
+def test_no_box_stands_in_a_chinese_figure(chinese: None) -> None:
     import warnings
 
     from trt_lessons import plots
@@ -164,8 +164,55 @@ def test_no_box_stands_in_a_chinese_title(chinese: None) -> None:
         title = "An engine is a network compiled for one kind of GPU"
         made = plots.bars({"a": 1.0, "b": 2.0}, title=title, unit="ms")
         assert len(made.png()) > 1000 and made.title == title
+        assert _texts_of(_a_figure()) and _texts_of(plots.build_flow())
     if style._han_font():
         assert made._suptitle.get_text() == "引擎是为一类 GPU 编译好的网络"
+
+
+def _texts_of(fig) -> list[str]:
+    """Every text of a drawn figure, ticks and legends too."""
+    from matplotlib.text import Text
+
+    fig.png()
+    return [text.get_text() for text in fig.findobj(Text) if text.get_text()]
+
+
+def _a_figure():
+    """Bars, axes and a recording's note, as lessons draw them."""
+    from trt_lessons import plots
+
+    where = "recorded on NVIDIA H200, TensorRT 8.6.0, 2026-11-27"
+    rows = [("FP16", 0.13, "0.130 ms", False), ("PyTorch, FP32", 0.62, "0.623 ms", True)]
+    return plots.scoreboard(rows, mark="FP16", note=where)
+
+
+def test_the_words_in_a_figure_are_chinese_with_a_font_only(chinese: None, monkeypatch) -> None:
+    monkeypatch.setattr(style, "_han_font", lambda: "")
+    english = _texts_of(_a_figure())
+    assert not [text for text in english if style.HAN.search(text)]
+    monkeypatch.setattr(style, "_han_font", lambda: "DejaVu Sans")  # which font it is matters to the test above
+    there = _texts_of(_a_figure())
+    assert (
+        "录制于 NVIDIA H200，TensorRT 8.6.0，2026-11-27" in there
+        and "FP16：0.130 ms，速度是 PyTorch 的 4.8 倍" in there
+    )
+    assert any(text.startswith("64 条数字条的中位数") for text in there)
+    monkeypatch.setenv(messages.SETTING, "en")
+    assert _texts_of(_a_figure()) == english
+
+
+def test_names_at_an_axis_and_boxes_are_chinese_one_word_alone_is_not(chinese: None, monkeypatch) -> None:
+    from trt_lessons import plots
+
+    monkeypatch.setattr(style, "_han_font", lambda: "DejaVu Sans")
+    there = _texts_of(plots.build_flow())
+    assert "2. 构建器和网络" in there and "一张等着填的空图" in there
+    there = _texts_of(plots.bars({"nobody translates this": 2.0, "answers": 1.0}, title="t"))
+    assert {"nobody translates this", "answers"} <= {*there}
+    fig, axis = style.new()
+    axis.set_yticks([0, 1], ["not recorded on a GPU yet", "answers"])
+    there = _texts_of(style.finish(fig, "t", None, "d"))
+    assert {"还没有在 GPU 上录制", "answers"} <= {*there}
 
 
 # --- copies in Chinese ------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..messages import later
 from . import style
 
 
@@ -45,7 +46,7 @@ def precision(rows: Sequence[Any], *, title: str | None = None, note: Any = None
             fontsize=9.5,
         )
     axes[2].set_xlim(0, max(sizes) / 1e6 * 1.5 or 1)
-    heads = ("latency, median ms", "largest relative error", "plan, MB")
+    heads = (later("latency, median ms"), later("largest relative error"), later("plan, MB"))
     for axis, head in zip(axes, heads, strict=True):
         style.head(axis, head)
         axis.spines[["left"]].set_visible(False)
@@ -70,7 +71,7 @@ def _errors(axis: Any, errors: list[float]) -> None:
         if error > 0:
             axis.plot([low, error], [i, i], color=style.COLORS[1], linewidth=2)
             axis.plot([error], [i], marker="o", color=style.COLORS[2], markersize=8)
-        text = f"{error:.2g}" if error > 0 else "reference"
+        text = f"{error:.2g}" if error > 0 else style.word("reference")
         axis.annotate(text, (max(error, low), i), xytext=(8, 0), textcoords="offset points", va="center", fontsize=9.5)
 
 
@@ -182,7 +183,7 @@ def roofline(
             linewidth=2,
         )
         axis.annotate(
-            f"{name}: {style.number(top)} TFLOP/s",
+            f"{style.word(name)}: {style.number(top)} TFLOP/s",
             (right, top),
             xytext=(0, 5),
             ha="right",
@@ -191,7 +192,7 @@ def roofline(
         )
     bend = left * 14
     axis.annotate(
-        f"memory: {style.number(bandwidth)} GB/s",
+        later(f"memory: {style.number(bandwidth)} GB/s"),
         (bend, bend * bandwidth / 1000),
         xytext=(-10, 4),
         textcoords="offset points",

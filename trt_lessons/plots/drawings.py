@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..messages import later
 from . import style
 
 
@@ -38,7 +39,7 @@ def digits(
         answer = str(predictions[i])
         wrong = labels is not None and answer != str(labels[i])
         right += not wrong
-        text = f"{answer}, not {labels[i]}" if wrong else answer
+        text = later(f"{answer}, not {labels[i]}") if wrong else answer
         place, side = (x, "left") if wide > 2 * high else (x + wide / 2, "center")  # a line is read from its left end
         axis.text(place, y - 0.05 * pixels, text, ha=side, va="bottom", fontsize=9.5 if wrong else 11)
         if wrong:
@@ -100,6 +101,8 @@ def build_flow() -> style.LessonFigure:
 def _wrap(text: str, width: int) -> str:
     import textwrap
 
+    text = style.word(text) if " " in text else text
+    width = width // 2 if style.HAN.search(text) else width  # of letters: a Chinese character is as wide as two
     return "\n".join(textwrap.fill(part, width) for part in text.split("\n"))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..compat import names as engine_names
+from ..messages import later
 from . import style
 
 
@@ -23,7 +24,7 @@ def layer_times(
     shown = [(_short(name, 44), value) for name, value in found[:most]]
     rest = found[most:]
     if rest:
-        shown.append((f"{len(rest)} more layers", sum(r[1] for r in rest)))
+        shown.append((later(f"{len(rest)} more layers"), sum(r[1] for r in rest)))
     fig, axis = style.new(height=1.5 + 0.27 * len(shown))
     texts = [f"{style.number(v)} ms, {100 * v / total:.0f} %" for _, v in shown]
     style.bar_row(axis, [r[0] for r in shown], [r[1] for r in shown], texts, room=0.45)
@@ -81,7 +82,7 @@ def fusion(
             axis.plot([0.37, 0.43, 0.57, 0.63], [row, row, places[i], places[i]], **look)
         else:
             axis.plot([0.37, 0.40], [row, row], color=style.MUTED, linewidth=1)
-            axis.text(0.405, row, "gone", fontsize=8.5, va="center", color=style.MUTED)
+            axis.text(0.405, row, style.word("gone"), fontsize=8.5, va="center", color=style.MUTED)
     for i, (name, origins) in right:
         text = _short(name, 38) + (f"  ({len(origins)})" if len(origins) > 1 else "")
         look = {
@@ -94,13 +95,13 @@ def fusion(
     axis.set_xlim(0, 1)
     axis.set_ylim(len(left) - 0.3, -1.6)
     axis.axis("off")
-    axis.text(0.36, -1.1, f"network: {len(network)} layers", ha="right", fontweight="bold", fontsize=9.5)
-    axis.text(0.64, -1.1, f"engine: {len(engine)} layers", ha="left", fontweight="bold", fontsize=9.5)
+    axis.text(0.36, -1.1, later(f"network: {len(network)} layers"), ha="right", fontweight="bold", fontsize=9.5)
+    axis.text(0.64, -1.1, later(f"engine: {len(engine)} layers"), ha="left", fontweight="bold", fontsize=9.5)
     if len(network) > most:
         axis.text(
             0.36,
             len(left) - 0.4,
-            f"… {len(network) - most} more",
+            later(f"… {len(network) - most} more"),
             ha="right",
             fontsize=9,
             color=style.MUTED,

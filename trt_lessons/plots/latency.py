@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import MeasureError
+from ..messages import later
 from ..records.measurement import WORDS, Measurement
 from . import style
 
@@ -79,8 +80,10 @@ def _only_x(axis: Any) -> None:
 
 
 def _ticks_text(kind: str, beyond: int) -> str:
-    tail = f"; {beyond} beyond the edge" if beyond else ""
-    return f"{WORDS[kind]} of a query, ms (ticks: median, p90, p99{tail})"
+    words = style.word(WORDS[kind])
+    if beyond:
+        return f"{words} of a query, ms (ticks: median, p90, p99; {beyond} beyond the edge)"
+    return f"{words} of a query, ms (ticks: median, p90, p99)"
 
 
 def _marks(m: Measurement, kind: str) -> dict[int, float]:
@@ -151,18 +154,18 @@ def where_time_goes(measurement: Measurement, *, title: str | None = None, note:
     right = max(whole, medians["enqueue"])
     left = 0.0
     for i, kind in enumerate(kinds):
-        _piece(axis, 0, left, medians[kind], i, right, WORDS[kind])
+        _piece(axis, 0, left, medians[kind], i, right, style.word(WORDS[kind]))
         left += medians[kind]
-    _piece(axis, 1, 0, medians["enqueue"], 3, right, "enqueue")
-    where = "device" if measurement.source == "interpreter" else "GPU"
-    axis.set_yticks([0, 1], [where, "host"])
+    _piece(axis, 1, 0, medians["enqueue"], 3, right, style.word("enqueue"))
+    where = style.word("device") if measurement.source == "interpreter" else "GPU"
+    axis.set_yticks([0, 1], [where, style.word("host")])
     axis.set_ylim(1.5, -0.75)
     axis.set_xlim(0, right * 1.02)
     axis.set_xlabel("ms, medians")
     axis.spines[["left"]].set_visible(False)
     axis.tick_params(axis="y", length=0)
     largest = max(kinds, key=lambda k: medians[k])
-    found = f"{100 * medians[largest] / (whole or 1):.0f} % of a query's time is {WORDS[largest]}"
+    found = f"{100 * medians[largest] / (whole or 1):.0f} % of a query's time is {style.word(WORDS[largest])}"
     words = ", ".join(f"{WORDS[k]} {medians[k]:.4f} ms" for k in medians)
     return style.finish(fig, title or found, note or measurement, f"Parts of one query: {words}.")
 
@@ -263,11 +266,11 @@ def batch_scaling(
         left.plot(batches, [found[b].median(kind) for b in batches], **look)
         right.plot(batches, [found[b].throughput for b in batches], label=label, **look)
     ticks = sorted({b for found in series.values() for b in found})
-    for axis, words in ((left, f"{WORDS[kind]}, median ms"), (right, "samples per second")):
+    for axis, words in ((left, later(f"{WORDS[kind]}, median ms")), (right, later("samples per second"))):
         axis.set_xscale("log", base=2)
         axis.set_yscale("log")
         axis.set_xticks(ticks, [str(b) for b in ticks])
-        axis.set_xlabel("batch")
+        axis.set_xlabel(style.word("batch"))
         style.head(axis, words)
         axis.grid(True)
         style.plain_ticks(axis.yaxis, (1.0, 2.0, 5.0))

@@ -60,10 +60,11 @@ def _finding(rows: Sequence[tuple[str, float | None, str, bool]], mark: str | No
         return "Reading 64 strips: not recorded on a GPU yet"
     name = mark if mark in timed else min(timed, key=lambda key: timed[key])
     others = [ms for key, ms, _, other in rows if other and ms is not None and key != name]
-    found = f"{style.shorten(name, 30)}: {style.ms(timed[name])}"
+    row, time = style.shorten(name, 30), style.ms(timed[name])
     if not others:
-        return found
+        return f"{row}: {time}"
     ratio = others[0] / timed[name]
     if 0.95 < ratio < 1.05:
-        return f"{found}, as PyTorch does"
-    return f"{found}, {style.number(max(ratio, 1 / ratio), 2)} times as {'fast' if ratio > 1 else 'slow'} as PyTorch"
+        return f"{row}: {time}, as PyTorch does"
+    times = style.number(max(ratio, 1 / ratio), 2)
+    return f"{row}: {time}, {times} times as {'fast' if ratio > 1 else 'slow'} as PyTorch"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import progressbar
+from ..messages import later, told
 from ..records.recordings import recall
 from . import style
 
@@ -30,8 +31,8 @@ class Slider:
 
     def text(self, x: float) -> str:
         """The values at `x`, in words: every curve that has one there."""
-        here = [f"{name} {curve[x]:.4g} {self.unit}" for name, curve in self.series.items() if x in curve]
-        return f"{self.xlabel} {x:g}: {', '.join(here)}"
+        here = [f"{told(name)} {curve[x]:.4g} {self.unit}" for name, curve in self.series.items() if x in curve]
+        return f"{told(self.xlabel)} {x:g}: {', '.join(here)}"
 
     def picture(self, x: float | None = None) -> style.LessonFigure:
         """The curves with a mark at `x` (default: the middle)."""
@@ -40,7 +41,7 @@ class Slider:
         for i, (name, curve) in enumerate(self.series.items()):
             axis.plot(list(curve), list(curve.values()), marker="o", color=style.line_color(i), label=name)
         axis.axvline(at, color="black", linewidth=1, linestyle=":")
-        axis.set(xlabel=self.xlabel, ylabel=self.unit, ylim=(0, None))
+        axis.set(xlabel=style.word(self.xlabel), ylabel=self.unit, ylim=(0, None))
         axis.legend(fontsize=8)
         return style.finish(fig, self.title, self.note, f"{self.title}. {self.text(at)}")
 
@@ -49,7 +50,7 @@ class Slider:
         import ipywidgets
 
         slider = ipywidgets.SelectionSlider(
-            options=[(f"{x:g}", x) for x in self.places], value=self.start, description=self.xlabel
+            options=[(f"{x:g}", x) for x in self.places], value=self.start, description=told(self.xlabel)
         )
         slider.style.description_width = "initial"
         slider.layout.width = "min(100%, 40em)"  # a long name leaves room to move
@@ -89,7 +90,7 @@ def depth() -> Slider:
     found = {n: recall(f"filter, depth {n}", "04_3_streams_and_graphs") for n in (1, 2, 3, 4, 8)}
     rates = {n: x.value.throughput / x.value.batch for n, x in found.items()}
     title = f"Depth 2 answers {rates[2] / rates[1]:.2f} times as many queries as depth 1"
-    return Slider({"picture filter": rates}, xlabel="depth", unit="queries/s", title=title, note=found[1])
+    return Slider({later("picture filter"): rates}, xlabel="depth", unit="queries/s", title=title, note=found[1])
 
 
 def profile() -> Slider:
@@ -115,7 +116,7 @@ def int8_scale(values: Any) -> Slider:
         back = np.clip(np.round(x / step), -128, 127) * step
         clipped[percent] = 100 * float((np.round(x / step) > 127).mean())
         error[percent] = 100 * float(np.abs(back - x).mean()) / largest
-    series = {"numbers clipped": clipped, "mean error": error}
+    series = {later("numbers clipped"): clipped, later("mean error"): error}
     title = f"With a scale for half of the range, {clipped[50]:.2g} % is clipped"
-    note = f"computed here from {x.size:,} numbers"
+    note = later(f"computed here from {x.size:,} numbers")
     return Slider(series, xlabel="reach of the scale, % of the largest", unit="%", title=title, note=note)

@@ -17,10 +17,12 @@ from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import FixedLocator
 
 from .. import progressbar
 from ..errors import LessonError
-from ..messages import told
+from ..messages import language, told
 from ..records.words import ms, note_of, number, numbers  # noqa: F401 - figures take their words from here
 
 INK, MUTED, FAINT, PAPER = "#1f2933", "#5b6670", "#dfe5ea", "#ffffff"
@@ -38,6 +40,7 @@ HAN_FONTS = (
     *("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN", "PingFang SC", "Microsoft YaHei"),
     *("Noto Sans CJK JP", "Heiti SC", "Hiragino Sans GB", "SimHei", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei"),
 )
+HAN = re.compile("[\u4e00-\u9fff]")
 HAN_FILES = re.compile("CJK|Han|Hei|YaHei|msyh|PingFang|Hiragino|NotoSansSC|wqy", re.I)
 TEXT = {
     "font.size": 10.5,
@@ -116,21 +119,51 @@ def finish(fig: LessonFigure, title: str, note: Any, description: str) -> Lesson
     fig.question = sys._getframe(1).f_code.co_name  # shown as text: the same on every machine
     title, family = in_print(english)
     fig.suptitle(title, x=0.01, ha="left", fontsize=12.5, fontweight="bold", color=INK, family=family)
-    told = note_of(note)
-    fig.supxlabel(told or " ", x=0.995, ha="right", fontsize=8.5, color=MUTED)
+    notes = [in_print(part) for part in note_of(note).split("; ")]
+    told = "; ".join(part for part, _ in notes)
+    fig.supxlabel(
+        told or " ", x=0.995, ha="right", fontsize=8.5, color=MUTED, family=max((f for _, f in notes), key=len)
+    )
     named = f"Figure, {fig.question.replace('_', ' ')}: {title.rstrip('.')}."
     words = title if title != english else description if len(description) <= ALT_CHARACTERS else named
     fig.set_label(words + (f" ({told}.)" if told else ""))
+    _translate(fig)
     return fig
+
+
+def _translate(fig: Figure) -> None:
+    """Axis words, labels, legends and remarks in the learner's language, where a catalog has them."""
+    if language() == "en":
+        return
+    for text in fig.findobj(Text):
+        there, family = _in_words(text.get_text())
+        if HAN.search(there):
+            text.set(text=there, family=family)
+    for axis in (one for axes in fig.axes for one in (axes.xaxis, axes.yaxis)):
+        if isinstance(axis.get_major_locator(), FixedLocator):  # names, which matplotlib writes anew at each drawing
+            found = [_in_words(label.get_text()) for label in axis.get_ticklabels()]
+            if any(HAN.search(there) for there, _ in found):
+                axis.set_ticklabels([there for there, _ in found])
+                axis.set_tick_params(labelfontfamily=max((family for _, family in found), key=len))
+
+
+def _in_words(text: str) -> tuple[str, list[str]]:
+    """`in_print` of what holds more than one word: one word alone, "answers", can be a unit of a question."""
+    return in_print(text) if " " in text or HAN.search(text) else (text, list(TEXT_FONTS))
 
 
 def in_print(text: str) -> tuple[str, list[str]]:
     """A text in the learner's language, and fonts that have its characters; English where no font here has them."""
     there, fonts = told(text), list(TEXT_FONTS)
-    if there.isascii() or there == text:
+    if not HAN.search(there):
         return text, fonts
     han = _han_font()
     return (there, [*fonts, han]) if han else (text, fonts)
+
+
+def word(text: str) -> str:
+    """A word for a figure, in the learner's language where a font here has it."""
+    return in_print(text)[0]
 
 
 @functools.lru_cache(maxsize=1)

@@ -13,15 +13,16 @@ from typing import Any
 import numpy as np
 
 from ..errors import MeasureError
+from ..messages import joined, later, told
 from .provenance import Provenance
 
 KINDS = ("enqueue", "h2d", "compute", "d2h", "latency")
 WORDS = {
-    "enqueue": "enqueue (host)",
-    "h2d": "copy in",
-    "compute": "compute",
-    "d2h": "copy out",
-    "latency": "latency",
+    "enqueue": later("enqueue (host)"),
+    "h2d": later("copy in"),
+    "compute": later("compute"),
+    "d2h": later("copy out"),
+    "latency": later("latency"),
 }
 MOST_SAMPLES = 500  # a series, in a recording: enough for a histogram; statistics are over all samples
 DECIMALS = 4  # of a ms: CUDA events tell half a microsecond apart
@@ -151,24 +152,26 @@ class Measurement:
         found = []
         compute = self.median("compute")
         if self.options.get("captured") is False:
-            found.append("No CUDA graph could be captured; measured without one.")
+            found.append(later("No CUDA graph could be captured; measured without one."))
         by_events = self.options.get("timed") != "host clock"
         if by_events and self.median("enqueue") > HOST_SHARE * compute:
-            found.append(
+            words = (
                 f"The host is the limit: enqueueing takes {self.median('enqueue'):.3f} ms (median), compute "
                 f"{compute:.3f} ms. Cure: a CUDA graph (graph=True) or a larger batch."
             )
+            found.append(later(words))
         for kind, words in (("h2d", "input"), ("d2h", "output")):
             if kind in self.series and self.median(kind) >= compute:
-                found.append(
+                told_of_copies = (
                     f"Copying the {words} takes {self.median(kind):.3f} ms (median), no less than compute "
                     f"({compute:.3f} ms). Cure: keep data on the GPU, or measure with transfers=False."
                 )
+                found.append(later(told_of_copies))
         if self.cv("compute") > UNSTABLE:
-            cure = "nothing else on the GPU, locked clocks, spin=True, or a longer run"
+            cure = later("nothing else on the GPU, locked clocks, spin=True, or a longer run")
             if self.source == "interpreter":
-                cure = "nothing else on this machine, or a longer run"
-            found.append(f"Compute time varies by {100 * self.cv('compute'):.1f} %. Cure: {cure}.")
+                cure = later("nothing else on this machine, or a longer run")
+            found.append(later(f"Compute time varies by {100 * self.cv('compute'):.1f} %. Cure: {cure}."))
         return found
 
     # -- showing ----------------------------------------------------------------------------------------
@@ -184,8 +187,8 @@ class Measurement:
         runner = self.options.get("runner", "TensorRT")
         if self.source == "interpreter":
             if runner == "TensorRT":
-                return "onnxruntime on this CPU, not TensorRT"
-            return f"{runner} on this CPU"
+                return later("onnxruntime on this CPU, not TensorRT")
+            return later(f"{runner} on this CPU")
         if self.provenance is None:
             return f"{self.source}, origin unknown"
         return self.provenance.note(self.source)
@@ -197,9 +200,9 @@ class Measurement:
             s = self.statistics(kind)
             cells = "".join(f"{s[k]:>10.4f}" for k in ("median", "mean", "p90", "p95", "p99"))
             lines.append(f"{WORDS[kind]:<16}{cells}{100 * s['cv']:>7.1f}%")
-        lines.append(f"{self.throughput:.1f} samples/s at batch {self.batch}, {self.count} queries")
-        lines += [f"warning: {w}" for w in self.warnings()]
-        lines.append(f"({self.note})")
+        lines.append(told(f"{self.throughput:.1f} samples/s at batch {self.batch}, {self.count} queries"))
+        lines += [joined(told("warning:"), told(w)) for w in self.warnings()]
+        lines.append(f"({told(self.note)})")
         return "\n".join(lines)
 
     def __repr__(self) -> str:

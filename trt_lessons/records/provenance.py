@@ -16,6 +16,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from ..messages import later
+
 PACKAGES = (
     "numpy",
     "onnx",
@@ -56,8 +58,9 @@ class Provenance:
 
     def note(self, source: str = "recorded") -> str:
         """For the corner of a figure: "recorded on NVIDIA H200, TensorRT 8.6.0, 2026-11-22"."""
-        verb = "recorded" if source == "recorded" else "measured"
-        return f"{verb} on {self.gpu or 'this CPU'}, TensorRT {self.tensorrt}, {self.date}"
+        if source == "recorded":
+            return later(f"recorded on {self.gpu or 'this CPU'}, TensorRT {self.tensorrt}, {self.date}")
+        return later(f"measured on {self.gpu or 'this CPU'}, TensorRT {self.tensorrt}, {self.date}")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""

@@ -145,7 +145,7 @@ def recalls(name: str) -> bool:
     if not recalling():
         return False
     if not there(name):
-        print(f"{name!r} is not recorded on a GPU yet: taken here, on this CPU.")
+        print(told(f"{name!r} is not recorded on a GPU yet: taken here, on this CPU."))
         return False
     return True
 

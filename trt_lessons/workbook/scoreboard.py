@@ -26,6 +26,7 @@ from ..records.provenance import Provenance
 from ..records.words import ms, number
 from ..files import lesson_number
 from ..messages import told
+from ..plots.style import word
 from .keeping import keep, kept
 
 STRIPS, DIGITS, TESTED = 64, 8, 450
@@ -272,9 +273,10 @@ def _note(rows: list[Row]) -> str:
 
 def _drawn(row: Row) -> tuple[str, float | None, str, bool]:
     """A bar: label, ms, the text beside it, whether it is PyTorch's."""
-    time = ms(row.ms) if row.ms is not None else "not recorded on a GPU yet"
+    time = ms(row.ms) if row.ms is not None else word("not recorded on a GPU yet")
     size = f", {number(row.mb)} MB" if row.mb is not None else ""
-    return row.name, row.ms, f"{time}, {100 * row.accuracy:.1f} %{size}, lesson {row.lesson}", row.runner != "TensorRT"
+    words = f"{time}, {100 * row.accuracy:.1f} %{size}, {word(f'lesson {row.lesson}')}"
+    return row.name, row.ms, words, row.runner != "TensorRT"
 
 
 def table(rows: list[Row]) -> list[str]:

@@ -72,14 +72,16 @@ def _name_of(node: ast.Call) -> str:
 
 
 def _in_call(node: ast.AST, tree: ast.AST) -> Iterator[str]:
-    """The messages in a call that makes an error, a finding or a verdict, or asks `told`; and the titles of figures."""
+    """The messages in a call that makes an error, a finding or a verdict, or asks `told`; a figure's title and axes."""
     if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "title" for t in node.targets):
         yield from messages(node.value, tree)
     if not isinstance(node, ast.Call):
         return
     name = _name_of(node)
-    if name == "told":
+    if name in ("told", "later", "word", "set_xlabel", "set_ylabel"):
         yield from messages(node.args[0], tree)
+    elif name == "head" and len(node.args) > 1:
+        yield from messages(node.args[1], tree)
     elif name == "finish" and len(node.args) > 2:
         yield from messages(node.args[1], tree)
     elif name in ("Finding", "Copied", "Verdict", "right", "wrong", "Choice", "_missing"):
@@ -89,17 +91,33 @@ def _in_call(node: ast.AST, tree: ast.AST) -> Iterator[str]:
         told = [*node.args, *(k.value for k in node.keywords if k.arg in ("why", "cure"))]
         for argument in told:
             yield from messages(argument, tree)
+    elif name == "flow_chart":
+        yield from _boxes(node, tree)
+    elif name in ("set", "Slider"):
+        for keyword in node.keywords:
+            yield from messages(keyword.value, tree) if keyword.arg in ("xlabel", "ylabel") else ()
 
 
 def _in_cell(node: ast.AST, tree: ast.AST) -> Iterator[str]:
-    """The messages in a cell's call: choices and units of a prediction, a figure's title."""
+    """The messages in a cell's call: choices and units of a prediction, a figure's title and the words at its axes."""
     if not isinstance(node, ast.Call):
         return
-    told = [k.value for k in node.keywords if k.arg in ("title", "unit")]
+    told = [k.value for k in node.keywords if k.arg in ("title", "unit", "xlabel", "ylabel")]
     if _name_of(node) == "predict":
         told += node.args[1:]
+    if _name_of(node) == "flow_chart":
+        yield from _boxes(node, tree)
     for argument in told:
         yield from messages(argument, tree)
+
+
+def _boxes(chart: ast.Call, tree: ast.AST) -> Iterator[str]:
+    """The words in the boxes of a flow chart: those of more than one word."""
+    steps = chart.args[0]
+    for found in _values_of(steps, tree) if isinstance(steps, ast.Name) else [steps]:
+        for part in ast.walk(found):
+            if isinstance(part, ast.Constant) and " " in str(part.value):
+                yield from messages(part, tree)
 
 
 def _texts_in(tree: ast.Module) -> Iterator[str]:
