@@ -15,17 +15,32 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 KERNEL = "return window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status"
 
+PATH = "return window.jupyterapp.shell.currentWidget?.context?.path"
+SELECT = """
+const book = window.jupyterapp.shell.currentWidget.content;
+book.activeCellIndex = book.widgets.findIndex(cell => cell.model.id === arguments[0]);
+if (arguments[1] !== null) book.activeCell.model.sharedModel.setSource(arguments[1]);
+book.activeCell.model.executionCount = null;
+"""
+RUN = """
+const book = window.jupyterapp.shell.currentWidget.content;
+return book.widgets.find(cell => cell.model.id === arguments[0]).model.executionCount !== null;
+"""
+
 
 @contextlib.contextmanager
-def running_lab(home: Path, folder: Path) -> Iterator[str]:
-    """`trt-lessons lab` for the repository `home`, copies and settings in `folder`; its address with the token."""
+def running_lab(home: Path, folder: Path, *more: str) -> Iterator[str]:
+    """`trt-lessons lab` for the repository `home`, copies and settings in `folder`; its address with the token.
+
+    more: arguments of the command.
+    """
     env = {k: v for k, v in os.environ.items() if k not in ("CI", "PYTEST_VERSION", "PYTEST_CURRENT_TEST")}
     env |= {"TRT_LESSONS_HOME": str(home), "PYTHONUNBUFFERED": "1", "TRT_LESSONS_BACKEND": "interpreter"}
     env["PYTHONPATH"] = os.pathsep.join([str(ROOT), env.get("PYTHONPATH", "")])
     env |= {"JUPYTER_CONFIG_DIR": str(folder / "jupyter"), "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces")}
     options = ["--no-browser", "--ServerApp.port=0", "--LabApp.expose_app_in_browser=True"]
     workbook = ["--workbook", str(folder / "workbook")]
-    command = [sys.executable, "-m", "trt_lessons.cli", "lab", *workbook, "--", *options]
+    command = [sys.executable, "-m", "trt_lessons.cli", "lab", *workbook, *more, "--", *options]
     log = folder / "lab.log"
     with log.open("w") as out:
         process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=out, env=env)
@@ -64,3 +79,17 @@ def click(browser: Any, element: Any) -> None:
 def kernel_is(browser: Any, status: str) -> bool:
     """Whether the open notebook's kernel is in this state."""
     return browser.execute_script(KERNEL) == status
+
+
+def open_notebook(browser: Any, name: str) -> None:
+    """Open a notebook, or wait until it is open, with its kernel at rest."""
+    do(browser, "docmanager:open", path=name)
+    wait(lambda: browser.execute_script(PATH) == name)
+    wait(lambda: kernel_is(browser, "idle"))
+
+
+def run_cell(browser: Any, cell: str, source: str | None = None) -> None:
+    """Run one cell of the open notebook, by its id, with another source where one is given; wait for its end."""
+    browser.execute_script(SELECT, cell, source)
+    do(browser, "notebook:run-cell")
+    wait(lambda: browser.execute_script(RUN, cell))

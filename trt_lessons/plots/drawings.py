@@ -119,11 +119,12 @@ def _box(axis: Any, x: float, y: float, wide: float, tall: float, name: str, tex
         linewidth=1.4,
     )
     axis.add_patch(patch)
+    look = {} if style.HAN.search(name) else {"gid": style.AS_IT_IS}  # "6. answers" is no number of answers
     if not text:
-        axis.text(x, y, name, ha="center", va="center", fontsize=10, fontweight="bold")
+        axis.text(x, y, name, ha="center", va="center", fontsize=10, fontweight="bold", **look)
         return
     lines = name.count("\n") + 1
-    axis.text(x, y - tall / 2 + 0.08, name, ha="center", va="top", fontsize=10, fontweight="bold")
+    axis.text(x, y - tall / 2 + 0.08, name, ha="center", va="top", fontsize=10, fontweight="bold", **look)
     axis.text(x, y - tall / 2 + 0.12 + 0.185 * lines, text, ha="center", va="top", fontsize=9)
 
 

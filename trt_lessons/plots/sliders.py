@@ -39,7 +39,7 @@ class Slider:
         at = self.start if x is None else x
         fig, axis = style.new()
         for i, (name, curve) in enumerate(self.series.items()):
-            axis.plot(list(curve), list(curve.values()), marker="o", color=style.line_color(i), label=name)
+            axis.plot(list(curve), list(curve.values()), marker="o", color=style.line_color(i), label=style.word(name))
         axis.axvline(at, color="black", linewidth=1, linestyle=":")
         axis.set(xlabel=style.word(self.xlabel), ylabel=self.unit, ylim=(0, None))
         axis.legend(fontsize=8)
@@ -78,7 +78,7 @@ def batch() -> Slider:
     sizes = (1, 2, 4, 8, 16, 32, 64)
     found = {
         kind: {n: recall(f"digits, batch {n}{end}", "04_6_a_host_that_keeps_up") for n in sizes}
-        for kind, end in (("plain", ""), ("CUDA graph", ", graph"))
+        for kind, end in ((later("plain"), ""), (later("CUDA graph"), ", graph"))
     }
     series = {kind: {n: x.value.median() for n, x in curve.items()} for kind, curve in found.items()}
     title = f"64 pictures take {series['plain'][64] / series['plain'][1]:.1f} times as long as one"

@@ -40,6 +40,7 @@ HAN_FONTS = (
     *("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN", "PingFang SC", "Microsoft YaHei"),
     *("Noto Sans CJK JP", "Heiti SC", "Hiragino Sans GB", "SimHei", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei"),
 )
+AS_IT_IS = "as it is"  # the id of a text that `finish` leaves alone
 HAN = re.compile("[\u4e00-\u9fff]")
 HAN_FILES = re.compile("CJK|Han|Hei|YaHei|msyh|PingFang|Hiragino|NotoSansSC|wqy", re.I)
 TEXT = {
@@ -137,7 +138,7 @@ def _translate(fig: Figure) -> None:
         return
     for text in fig.findobj(Text):
         there, family = _in_words(text.get_text())
-        if HAN.search(there):
+        if HAN.search(there) and text.get_gid() != AS_IT_IS:
             text.set(text=there, family=family)
     for axis in (one for axes in fig.axes for one in (axes.xaxis, axes.yaxis)):
         if isinstance(axis.get_major_locator(), FixedLocator):  # names, which matplotlib writes anew at each drawing
