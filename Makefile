@@ -51,7 +51,7 @@ site:
 
 handout:
 	@$(BUILD)
-	@$(PY) tools/make_handout.py $(LESSONS)
+	@$(PY) tools/make_handout.py $(if $(LANGUAGE),--language $(LANGUAGE)) $(LESSONS)
 
 clean:
 	rm -rf $(VENV) $(VENV).old $(VENV).lock .pytest_cache .ruff_cache .hypothesis

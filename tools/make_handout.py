@@ -3,6 +3,7 @@
 
     make handout                           every lesson, into handout/
     make handout LESSONS="02 04_1"         these
+    make handout LANGUAGE=zh-CN            in Chinese, into handout/zh-CN/
     python tools/make_handout.py --output X 02
 
 For each lesson LESSON.html (A4, one column, the recorded outputs) and LESSON-slides.html (a page a slide: figures,
@@ -13,7 +14,6 @@ and nothing is fetched.
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import shutil
 import subprocess
@@ -30,13 +30,17 @@ from trt_lessons.errors import LessonError
 from trt_lessons.files import write_atomically
 from trt_lessons.workbook.copies import grade, learners, source_of
 from trt_lessons.workbook.execute import find_notebook, notebooks
+from trt_lessons.workbook.languages import edition
+from trt_lessons.workbook.languages.prose import check_language
 
 ROOT = Path(__file__).resolve().parent.parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 KINDS = ("title", "heading", "text", "code", "figure", "answer")
 EMPTY = re.compile(r'<div class="[^"]*\bhighlight\b[^"]*"><pre>(?:<span></span>)?\s*</pre></div>')
 FOLDED = re.compile(r"<details>.*?</details>\n?", re.S)
-SHOWN = re.compile(r"^(#{1,3} |> |[-*] |\d+\. |\||\*\*Predict|\*\*What happened|!\[)|\*\*Predict:\*\*")
+SHOWN = re.compile(
+    r"^(#{1,3} |> |[-*] |\d+\. |\||\*\*Predict|\*\*What happened|\*\*刚才发生了什么|!\[)|\*\*(?:Predict:|预测：)\*\*"
+)
 STYLE = """
 *{box-sizing:border-box}
 body{font:11pt/1.4 sans-serif;color:#111;background:#fff;margin:0 auto;max-width:180mm}
@@ -112,7 +116,7 @@ def _parts(cell: dict) -> list[dict]:
 def _kind(text: str) -> str:
     if re.match(r"#{1,3} ", text):
         return "title" if text.startswith("# ") else "heading"
-    return "answer" if text.startswith("**What happened") else "text"
+    return "answer" if text.startswith(("**What happened", "**刚才发生了什么")) else "text"
 
 
 def _part(cell: dict, kind: str, number: int, **new: object) -> dict:
@@ -128,23 +132,24 @@ def html_of(cells: list[dict]) -> str:
     return EMPTY.sub("", exporter.from_notebook_node(book)[0])
 
 
-def document(title: str, style: str, body: str) -> str:
+def document(title: str, style: str, body: str, language: str = "en") -> str:
     """One file that needs no other."""
     colours = HtmlFormatter(style="bw").get_style_defs(".highlight")
-    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
+    head = f'<!doctype html><html lang="{language}"><meta charset="utf-8"><title>{title}</title>'
     return f"{head}<style>{colours}{style}</style><body>{body}</body></html>\n"
 
 
-def write(lesson: Path, folder: Path, to_pdf: Callable[[Path], None] | None) -> list[Path]:
+def write(lesson: Path, folder: Path, to_pdf: Callable[[Path], None] | None, language: str = "en") -> list[Path]:
     """Handout and slides of one lesson, as HTML and with `to_pdf` as PDF. Raises LessonError for what is no lesson."""
     try:
-        cells = handout(json.loads(lesson.read_text("utf-8")))
+        cells = handout(edition.notebook(lesson, language))
         pages = {
-            lesson.stem: document(lesson.stem, PAPER, html_of(cells)),
+            lesson.stem: document(lesson.stem, PAPER, html_of(cells), language),
             f"{lesson.stem}-slides": document(
                 lesson.stem,
                 SLIDES,
                 "".join(f'<section class="slide">{html_of(part)}</section>' for part in slides(cells)),
+                language,
             ),
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -186,18 +191,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("lessons", nargs="*", help="02, or 02_inference_flow (default: all)")
     parser.add_argument("--output", type=Path, default=ROOT / "handout")
+    parser.add_argument("--language", default="en", metavar="L", help="en or zh-CN")
     args = parser.parse_args()
     try:
         folder = ROOT / "notebooks"
         lessons = [find_notebook(name, folder) for name in args.lessons] or notebooks(folder)
-        args.output.mkdir(parents=True, exist_ok=True)
+        output = args.output if check_language(args.language) == "en" else args.output / args.language
+        output.mkdir(parents=True, exist_ok=True)
         to_pdf = printer()
         for lesson in lessons:
-            made = write(lesson, args.output, to_pdf)
+            made = write(lesson, output, to_pdf, args.language)
             print(f"{lesson.stem}: {', '.join(path.name for path in made)}", flush=True)
     except (LessonError, OSError) as error:
         sys.exit(f"handout: {error}")
-    print(f"They lie in {args.output}." + ("" if to_pdf else " No Chromium or Chrome: open them and print them there."))
+    print(f"They lie in {output}." + ("" if to_pdf else " No Chromium or Chrome: open them and print them there."))
 
 
 if __name__ == "__main__":

@@ -98,12 +98,26 @@ def test_no_solution_and_no_hint_is_printed(folder: Path) -> None:
     assert "02.3" in (folder / f"{LESSON}.html").read_text("utf-8")
 
 
-def test_a_slide_with_a_question_does_not_tell_the_answer(folder: Path) -> None:
-    page = (folder / f"{LESSON}-slides.html").read_text("utf-8")
+def questions_and_answers(page: str, question: str, answer: str) -> None:
+    """Each prediction of the lesson has a slide, and none of them shows an answer or a figure; each figure has one."""
+    cells = json.loads((ROOT / "notebooks" / f"{LESSON}.ipynb").read_text("utf-8"))["cells"]
+    predictions = sum("**Predict:**" in "".join(cell["source"]) for cell in cells)
+    figures = [o for cell in cells for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
     made = page.split('<section class="slide">')[1:]
-    asked = [slide for slide in made if "Predict:" in slide]
-    assert len(asked) >= 4 and not [slide for slide in asked if "What happened" in slide or "<img" in slide]
-    assert sum("<img" in slide for slide in made) >= 4
+    asked = [slide for slide in made if question in slide]
+    assert len(asked) == predictions > 2 and not [slide for slide in asked if answer in slide or "<img" in slide]
+    assert sum(answer in slide for slide in made) > 2 and sum("<img" in slide for slide in made) == len(figures) > 2
+
+
+def test_a_slide_with_a_question_does_not_tell_the_answer(folder: Path) -> None:
+    questions_and_answers((folder / f"{LESSON}-slides.html").read_text("utf-8"), "Predict:", "What happened")
+
+
+def test_a_lesson_in_chinese(tmp_path: Path) -> None:
+    maker().write(ROOT / "notebooks" / f"{LESSON}.ipynb", tmp_path, None, "zh-CN")
+    pages = [path.read_text("utf-8") for path in sorted(tmp_path.glob("*.html"))]
+    assert all('<html lang="zh-CN">' in page and "BEGIN SOLUTION" not in page for page in pages)
+    questions_and_answers(pages[0], "预测：", "刚才发生了什么")
 
 
 def test_a_damaged_lesson_is_named(tmp_path: Path) -> None:

@@ -186,6 +186,7 @@ def _a_figure():
     return plots.scoreboard(rows, mark="FP16", note=where)
 
 
+@pytest.mark.filterwarnings("ignore:Glyph")
 def test_the_words_in_a_figure_are_chinese_with_a_font_only(chinese: None, monkeypatch) -> None:
     monkeypatch.setattr(style, "_han_font", lambda: "")
     english = _texts_of(_a_figure())
@@ -201,6 +202,7 @@ def test_the_words_in_a_figure_are_chinese_with_a_font_only(chinese: None, monke
     assert _texts_of(_a_figure()) == english
 
 
+@pytest.mark.filterwarnings("ignore:Glyph")
 def test_names_at_an_axis_and_boxes_are_chinese_one_word_alone_is_not(chinese: None, monkeypatch) -> None:
     from trt_lessons import plots
 
