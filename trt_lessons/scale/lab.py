@@ -16,13 +16,16 @@ from typing import Any
 import numpy as np
 
 from .. import backend
+from ..errors import RecordingError
 from ..files import write_atomically
+from ..records import recordings
 from .attempt import attempt
 from .cases import Case
 from .cluster import Cluster
 from .serving.client import Client
 from .serving.load import Load, offer
 
+LESSON = "09_past_one_machine"
 KEPT = Path(__file__).with_name("lab.json")
 
 
@@ -31,18 +34,43 @@ def kept(name: str, missing: str, do: Callable[[], dict[str, Any]]) -> dict[str,
 
     TRT_LESSONS_KEEP=1 writes the value into lab.json: how the shipped ones were made.
     """
-    there = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     if missing:
-        found = there[name]
-        print(f"{missing}; recorded on {found['machine']}, {found['utc'][:10]}.")
-        return found["value"]
+        value, note = shipped(name)
+        print(f"{missing}; {note}.")
+        return value
     value = json.loads(json.dumps(do()))
-    if os.environ.get("TRT_LESSONS_KEEP") == "1":
-        where = f"{os.cpu_count()} CPU cores" if not backend.is_gpu() else backend.describe().gpu
-        utc = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        there[name] = {"value": value, "machine": where, "utc": utc}
-        write_atomically(KEPT, (json.dumps(there, indent=1, sort_keys=True) + "\n").encode())
+    keep(name, value)
     return value
+
+
+def shipped(name: str) -> tuple[dict[str, Any], str]:
+    """(the value that lab.json holds under the name, "recorded on ..., date")."""
+    found = json.loads(KEPT.read_text())[name]
+    return found["value"], f"recorded on {found['machine']}, {found['utc'][:10]}"
+
+
+def keep(name: str, value: dict[str, Any]) -> None:
+    """Write a value into lab.json, with TRT_LESSONS_KEEP=1 and without a GPU."""
+    if os.environ.get("TRT_LESSONS_KEEP") != "1" or backend.is_gpu():
+        return
+    there = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    utc = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    there[name] = {"value": value, "machine": f"{os.cpu_count()} CPU cores", "utc": utc}
+    write_atomically(KEPT, (json.dumps(there, indent=1, sort_keys=True) + "\n").encode())
+
+
+def loads(network: str) -> tuple[dict[str, Any], str]:
+    """What Ray Serve answered under open-loop load on one and on two cards, and where: ({"1 card": ...}, note).
+
+    network: "heavy" or "light", see tests/benchmarks/load_on_cards.py, which records it. Where no GPU has recorded it:
+    one and two replicas on the cores of a CPU, as `lab.json` has them. A value is {"bare", "closed", "loads"}: requests
+    per s of the session alone and behind Ray Serve in a closed loop, and a load per rate.
+    """
+    try:
+        found = {n: recordings.recall(f"load, {network}, {n}", LESSON) for n in ("1 card", "2 cards")}
+    except RecordingError:
+        return shipped(f"load, {network}")
+    return {n: one.value for n, one in found.items()}, next(iter(found.values())).note
 
 
 def no_ray() -> str:
