@@ -79,9 +79,11 @@ def no_ray() -> str:
 
 
 def no_triton() -> str:
-    """Why there is no Triton; empty where there is one."""
+    """Why there is no Triton for this backend; empty where there is one."""
     from .serving.server import missing
 
+    if backend.is_gpu() and importlib.util.find_spec("pytriton"):
+        return "nvidia-pytriton has no TensorRT backend, NVIDIA's container of Triton has one"
     return missing()
 
 
