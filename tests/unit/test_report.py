@@ -183,9 +183,16 @@ def test_whole_numbers_beside_floats_are_named_and_left_aside() -> None:
     other = [{"y": np.ones(4, np.float32), "place": np.array([0, 1, 3, 2])}]
     assert search.difference(other, exact) == 0.0
     shorter = [{"y": np.ones(4, np.float32), "place": np.arange(3)}]
-    told = search.reference.left_aside({"FP32": exact, "FP16": other, "INT8": shorter})
-    assert told == [
-        "Output 'place' holds whole numbers and is no part of the error: FP16 gives 50.0 % others, "
-        "INT8 gives another number of them."
-    ]
+    aside = search.reference.left_aside({"FP32": exact, "FP16": other, "INT8": shorter})
+    assert aside == {"place": {"FP16": 0.5, "INT8": float("inf")}}
     assert search.difference([{"y": np.ones(3, np.float32)}], [{"y": np.ones(4, np.float32)}]) == float("inf")
+
+
+def test_the_summary_names_what_is_left_aside(found: search.Found) -> None:
+    mine = search.replace(found, aside={"boxes": {found.chosen.name: 0.074, "FP8": 0.0}})
+    assert "Its whole numbers in 'boxes', which are no part of that, have 7.4 % others" in report.summary(mine)
+    assert (
+        f"Output 'boxes' holds whole numbers and is no part of the error: {found.chosen.name} gives 7.4 % others"
+        in (" ".join(Page(report.html(mine, report.profile(mine))).text))
+    )
+    assert "boxes" not in report.summary(search.replace(found, aside={"boxes": {found.chosen.name: 0.0}}))

@@ -47,28 +47,28 @@ def difference(found: list[Batch], wanted: list[Batch]) -> float:
     return worst
 
 
-def left_aside(outputs: dict[str, list[Batch]]) -> list[str]:
-    """A sentence for each output that is no part of the error: whole numbers beside floating-point ones.
+def left_aside(outputs: dict[str, list[Batch]]) -> dict[str, dict[str, float]]:
+    """Outputs that are no part of the error, whole numbers beside floating-point ones: name -> precision -> share.
 
+    The share of numbers that differ from the first precision's, 0 to 1; infinite where there are more or fewer of them.
     outputs: precision -> answers, FP32's first.
     """
     first, *others = outputs
     kinds = {name: array.dtype.kind for name, array in outputs[first][0].items()}
     whole = [name for name, kind in kinds.items() if kind != "f"] if "f" in kinds.values() else []
-    found = []
-    for name in whole:
-        told = ", ".join(f"{other} gives {_unlike(outputs, first, other, name)}" for other in others)
-        found.append(f"Output {name!r} holds whole numbers and is no part of the error{f': {told}' if told else ''}.")
-    return found
+    return {name: {other: _unlike(outputs[first], outputs[other], name) for other in others} for name in whole}
 
 
-def _unlike(outputs: dict[str, list[Batch]], first: str, other: str, name: str) -> str:
-    """How far an output of whole numbers is from the reference's, in words."""
-    pairs = [(batch[name], there[name]) for batch, there in zip(outputs[first], outputs[other], strict=True)]
+def _unlike(wanted: list[Batch], found: list[Batch], name: str) -> float:
+    pairs = [(theirs[name], mine.get(name)) for theirs, mine in zip(wanted, found, strict=True)]
     if any(np.shape(a) != np.shape(b) for a, b in pairs):
-        return "another number of them"
-    differ, count = sum(int(np.sum(a != b)) for a, b in pairs), sum(a.size for a, _ in pairs)
-    return f"{100 * differ / max(count, 1):.1f} % others"
+        return float("inf")
+    return sum(int(np.sum(a != b)) for a, b in pairs) / max(sum(a.size for a, _ in pairs), 1)
+
+
+def in_words(share: float) -> str:
+    """How far an output of whole numbers is from the reference's."""
+    return f"{100 * share:.1f} % others" if np.isfinite(share) else "another number of them"
 
 
 def _of_output(name: str, arrays: list[np.ndarray]) -> str:

@@ -76,13 +76,22 @@ class Found:
     against_onnxruntime: float
     reports: dict[str, BuildReport] = field(default_factory=dict)
     doubts: list[str] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
+    aside: dict[str, dict[str, float]] = field(default_factory=dict)
     spent: Stages = field(default_factory=Stages)
 
     @property
     def note(self) -> str:
         """Where the times come from."""
         return next((row.time.note for row in self.rows if row.time is not None), "no times: they need a GPU")
+
+    @property
+    def remarks(self) -> list[str]:
+        """A sentence for each output that is no part of the error."""
+        found = []
+        for name, by in self.aside.items():
+            told = ", ".join(f"{other} gives {reference.in_words(share)}" for other, share in by.items())
+            found.append(f"Output {name!r} holds whole numbers and is no part of the error: {told}.")
+        return found
 
     @property
     def command(self) -> str:

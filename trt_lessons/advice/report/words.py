@@ -12,6 +12,7 @@ import onnx
 from ... import backend
 from ...records import provenance
 from ...records.words import number
+from ..reference import in_words
 from ..search import LEVEL, Found, Row, lost
 from ..subject import inputs_of, typed
 
@@ -55,7 +56,9 @@ def summary(found: Found) -> str:
             "With inputs from its real work the question can be asked again."
         )
     kept = found.chosen is found.rows[0]
-    sentences = [_keep(found) if kept else _take(found), *([] if kept else [_speed(found)]), _data(found)]
+    sentences = [_keep(found) if kept else _take(found)]
+    sentences += [] if kept else [_aside(found), _speed(found)]
+    sentences.append(_data(found))
     return " ".join(filter(None, sentences))
 
 
@@ -86,6 +89,17 @@ def _speed(found: Found) -> str:
     if row.ms is None or first.ms is None:
         return "How much faster it is must be measured on the card it will run on: the same command, there."
     return f"A batch of {found.subject.rows} takes {row.ms:.3f} ms in place of {first.ms:.3f} ms ({found.note})."
+
+
+def _aside(found: Found) -> str:
+    """What the chosen precision does to outputs that are no part of the error."""
+    name = found.chosen.name
+    told = [
+        f"Its whole numbers in {output!r}, which are no part of that, have {in_words(by[name])}: look at those first."
+        for output, by in found.aside.items()
+        if by.get(name)
+    ]
+    return " ".join(told)
 
 
 def _data(found: Found) -> str:
