@@ -12,9 +12,8 @@ FASTER, SLOWER = 1.5, 1.1  # of the default: a build at least so many times as f
 def _model(body: str):
     import onnx
 
-    return onnx.parser.parse_model(
-        f'<ir_version: 8, opset_import: ["" : 17, "mine" : 1]> g (float[2, 4] x) => (float[2, 4] y) {{ {body} }}'
-    )
+    return onnx.parser.parse_model(f"""<ir_version: 8, opset_import: ["" : 17, "mine" : 1]>
+        g (float[2, 4] x) => (float[2, 4] y) {{ {body} }}""")
 
 
 @exercise("03.2", points=2)

@@ -136,6 +136,16 @@ def test_errors_checks_predictions_and_questions_are_chinese(chinese: None, caps
     assert quiz.Asked("?", (("a", "why a."), ("b", "why b.")), 1).verdict("b") == "b) 对：why b."
 
 
+def test_what_a_check_says_of_an_answer_is_chinese_with_an_apostrophe_too(chinese: None, monkeypatch) -> None:
+    monkeypatch.chdir(ROOT)
+    for yours, there in (
+        ("TF32 is allowed", "TF32"),
+        ("a latency 1.44 times the default's (x)", "延迟是默认的 1.44 倍"),
+    ):
+        line = exercises.wrong(yours=yours, expected="64 MiB", hint="").text("03.1").splitlines()[1]
+        assert there in line and yours not in line
+
+
 # --- figures ----------------------------------------------------------------------------------------------
 
 

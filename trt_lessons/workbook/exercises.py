@@ -49,8 +49,9 @@ class Verdict:
         return "\n".join(lines)
 
     def _details(self) -> dict[str, str]:
-        quoted = self.yours[:1] == self.yours[-1:] == "'"  # words of a check, as `shorten` shows them
-        yours = f"'{told(self.yours[1:-1])}'" if quoted else self.yours
+        mark = self.yours[:1]
+        quoted = mark in ("'", '"') and self.yours.endswith(mark)  # words of a check, as `shorten` shows them
+        yours = f"{mark}{told(self.yours[1:-1])}{mark}" if quoted else self.yours
         return {told("yours:   "): yours, told("expected:"): self.expected, told("hint:    "): self.hint}
 
 
