@@ -302,7 +302,7 @@ def add_alone(extra: str, base: list[str], venv: Path, env: dict[str, str]) -> N
 
 def attempt(command: list[str], log: Path, env: dict[str, str]) -> bool:
     """Run a command that may fail; what it said is kept in a log only if it did."""
-    with log.open("w") as out:
+    with log.open("w", encoding="utf-8") as out:
         failed = subprocess.run(command, cwd=ROOT, env=env, stdout=out, stderr=out).returncode
     if not failed:
         log.unlink()

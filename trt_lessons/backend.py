@@ -316,7 +316,8 @@ def _cuda_version() -> str | None:
 
 def _driver_version() -> str | None:
     try:
-        found = re.search(r"Module.*?\s(\d+(?:\.\d+)+)\s", Path("/proc/driver/nvidia/version").read_text())
+        told = Path("/proc/driver/nvidia/version").read_text(encoding="utf-8")
+        found = re.search(r"Module.*?\s(\d+(?:\.\d+)+)\s", told)
         return found.group(1) if found else None
     except OSError:
         pass

@@ -70,4 +70,4 @@ def test_the_process_dies_with_its_worker(tmp_path: Path) -> None:
     parent.wait()
     time.sleep(0.3)
     status = Path(f"/proc/{child}/status")  # gone, or dead and not yet collected by the system's first process
-    assert not status.exists() or "State:\tZ" in status.read_text()
+    assert not status.exists() or "State:\tZ" in status.read_text(encoding="utf-8")

@@ -24,16 +24,16 @@ def token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_token_is_made_for_this_user_alone(token: Path) -> None:
     own_token()
-    assert len(token.read_text()) == 64 and stat.S_IMODE(token.stat().st_mode) == 0o600
+    assert len(token.read_text(encoding="utf-8")) == 64 and stat.S_IMODE(token.stat().st_mode) == 0o600
     assert stat.S_IMODE(token.parent.stat().st_mode) == 0o700
 
 
 def test_a_token_that_others_could_read_stays_and_is_closed(token: Path) -> None:
     token.parent.mkdir()
-    token.write_text("as it was")
+    token.write_text("as it was", encoding="utf-8")
     token.chmod(0o644)
     own_token()
-    assert token.read_text() == "as it was" and stat.S_IMODE(token.stat().st_mode) == 0o600
+    assert token.read_text(encoding="utf-8") == "as it was" and stat.S_IMODE(token.stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("setting", [("RAY_AUTH_MODE", "disabled"), ("RAY_AUTH_TOKEN", "of the environment")])

@@ -90,7 +90,7 @@ def test_lines_fit_on_a_page(path: Path) -> None:
 def test_minutes_are_honest(path: Path) -> None:
     claimed = int(re.search(r"\*\*Minutes\*\*\W*(\d+)", cells(path)[0]["text"])[1])
     takes = needed(cells(path))
-    assert claimed <= 60, f"{takes:.0f} minutes by the formula: cut or split it"
+    assert max(claimed, round(takes)) <= 60, f"{takes:.1f} minutes by the formula: cut or split it"
     assert 0.85 * takes <= claimed <= 1.15 * takes, f"it claims {claimed} minutes and takes {takes:.1f}"
 
 

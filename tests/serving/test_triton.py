@@ -113,7 +113,7 @@ def test_killed_while_it_serves_and_started_again(repository: Path) -> None:
 
 def test_it_listens_on_loopback_only(server: Server) -> None:
     port = int(server.url.rpartition(":")[2])
-    listening = Path("/proc/net/tcp").read_text() + Path("/proc/net/tcp6").read_text()
+    listening = Path("/proc/net/tcp").read_text(encoding="utf-8") + Path("/proc/net/tcp6").read_text(encoding="utf-8")
     places = [line.split()[1] for line in listening.splitlines() if line.split()[3:4] == ["0A"]]
     assert [place for place in places if place.endswith(f":{port:04X}")] == [f"0100007F:{port:04X}"]
 

@@ -193,9 +193,9 @@ def test_a_hang_is_stopped_with_its_children(monkeypatch: pytest.MonkeyPatch, tm
     assert answer.verdict == "NVIDIA's compiler was stopped after 1 s; give more time with timeout="
     state = Path(f"/proc/{note.read_text()}/stat")
     deadline = time.monotonic() + 5
-    while state.exists() and state.read_text().split()[2] != "Z" and time.monotonic() < deadline:
+    while state.exists() and state.read_text(encoding="utf-8").split()[2] != "Z" and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not state.exists() or state.read_text().split()[2] == "Z"
+    assert not state.exists() or state.read_text(encoding="utf-8").split()[2] == "Z"
 
 
 @needs_it

@@ -54,7 +54,7 @@ def start(code: str) -> subprocess.Popen:
 
 def intervals(file: Path) -> list[tuple[float, float, int]]:
     """(start, end, pid) of each turn, by their start."""
-    rows = [line.split() for line in file.read_text().splitlines()]
+    rows = [line.split() for line in file.read_text(encoding="utf-8").splitlines()]
     return sorted((float(a), float(b), int(pid)) for a, b, pid in rows)
 
 

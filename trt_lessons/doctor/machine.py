@@ -69,7 +69,7 @@ class Machine:
     def is_wsl(self) -> bool:
         """Is this Linux inside Windows? Its GPU device, or its kernel's name, says so."""
         try:
-            return Path("/dev/dxg").exists() or "microsoft" in Path("/proc/version").read_text().lower()
+            return Path("/dev/dxg").exists() or "microsoft" in Path("/proc/version").read_text(encoding="utf-8").lower()
         except OSError:
             return False
 
@@ -82,7 +82,7 @@ class Machine:
     def driver_version(self) -> str:
         """Version of the kernel driver, or ""."""
         try:
-            words = Path("/proc/driver/nvidia/version").read_text().split()
+            words = Path("/proc/driver/nvidia/version").read_text(encoding="utf-8").split()
             return next((w for w in words if w.count(".") >= 1 and w.replace(".", "").isdigit()), "")
         except OSError:
             return ""

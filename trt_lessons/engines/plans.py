@@ -63,7 +63,7 @@ def _plan_bytes(plan: Any, name: str) -> tuple[bytes, str]:
             f"cannot read the plan {path}", why=str(error), cure="check the path, or build it first"
         ) from None
     sidecar = Path(f"{path}.sha256")
-    if sidecar.is_file() and sidecar.read_text().split()[:1] != [sha256(data)]:
+    if sidecar.is_file() and sidecar.read_text(encoding="utf-8").split()[:1] != [sha256(data)]:
         raise PlanError(
             f"{path} is not what was saved",
             why=f"its sha256 is not the one in {sidecar.name}: it was changed, damaged or cut short",

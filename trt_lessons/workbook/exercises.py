@@ -22,8 +22,8 @@ from pathlib import Path
 
 from ..errors import ExerciseError
 from ..files import lesson_number, lesson_order
-from .copies import STUB
 from ..messages import joined, told
+from .copies import STUB
 from .keeping import check_folders, note, now
 
 

@@ -265,7 +265,9 @@ def widget(question: Question, held: str | float | None = None) -> Any:
         field = ipywidgets.RadioButtons(options=options, value=there, layout={"width": "auto"})
     elif question.unit:
         start = "" if held is None else question.show(held).removesuffix(told(question.unit)).strip()
-        field = ipywidgets.Text(value=start, placeholder=told("a number"), continuous_update=False, layout={"width": "16em"})
+        field = ipywidgets.Text(
+            value=start, placeholder=told("a number"), continuous_update=False, layout={"width": "16em"}
+        )
     else:
         start = "" if held is None else str(held)
         field = ipywidgets.Textarea(value=start, placeholder=told("a sentence"), continuous_update=False, rows=2)

@@ -25,7 +25,8 @@ def recorded(cell: str = "") -> None:
     found = _cell(_cells(name), cell, [] if cell else _run_before())
     if found is None:
         raise LessonError(
-            f"Lesson {name} has no recorded output for {f'the cell {cell!r}' if cell else 'the cell that was run last'}.",
+            f"Lesson {name} has no recorded output for "
+            f"{f'the cell {cell!r}' if cell else 'the cell that was run last'}.",
             why="it is a cell of yours, or you changed it",
             cure="Run a cell of the lesson as it was, then tl.recorded() in the next one.",
         )

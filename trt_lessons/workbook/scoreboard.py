@@ -20,13 +20,13 @@ import numpy as np
 
 from .. import backend, plots
 from ..errors import LessonError
-from ..records import recordings
-from ..records import provenance as origin
-from ..records.provenance import Provenance
-from ..records.words import ms, number
 from ..files import lesson_number
 from ..messages import told
 from ..plots.style import word
+from ..records import provenance as origin
+from ..records import recordings
+from ..records.provenance import Provenance
+from ..records.words import ms, number
 from .keeping import keep, kept
 
 STRIPS, DIGITS, TESTED = 64, 8, 450

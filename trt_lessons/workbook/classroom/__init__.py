@@ -25,9 +25,9 @@ import nbformat
 from nbconvert.preprocessors import Preprocessor
 from traitlets import Bool
 
-from .. import exercises
 from ...errors import ExerciseError
 from ...files import write_atomically
+from .. import exercises
 from ..copies import encode, grade, learners, source_of
 from .feedback import TIMED_OUT as TIMED_OUT
 from .feedback import exercise_of

@@ -1,4 +1,4 @@
-"""What a learner gets back: nbgrader's feedback with the exercises by name, and the hints of those without all points."""
+"""What a learner gets back: nbgrader's feedback with the exercises by name, and the hints where points lack."""
 
 from __future__ import annotations
 

@@ -144,7 +144,8 @@ def page(seen: Class, exercises: list[str]) -> str:
         '<meta name="viewport" content="width=device-width"><title>The class</title>'
         f"<style>{STYLE}</style><h1>The class</h1><p>{len(seen.learners)} shown, {stuck} stuck. "
         f"A cell: done, or the number of tries. Stuck: {STUCK} tries and not done.</p>{remarks}"
-        f'<div class="wide"><table><tr><th>learner</th><th>last try</th><th>hint given</th><th>questions</th>{head}</tr>{rows}'
+        f'<div class="wide"><table><tr><th>learner</th><th>last try</th><th>hint given</th><th>questions</th>'
+        f"{head}</tr>{rows}"
         "</table></div></html>"
     )
 

@@ -173,7 +173,9 @@ class Workbook:
             if path.suffix == ".ipynb":
                 content = encode(learners(json.loads(content)))
                 pages |= set(re.findall(r"\]\(\.\./docs/([\w-]+\.md)", content.decode()))
-                content = content.replace(b"](../docs/", b"](docs/")  # in the learner's folder: JupyterLab sees no other
+                content = content.replace(
+                    b"](../docs/", b"](docs/"
+                )  # in the learner's folder: JupyterLab sees no other
             yield path.relative_to(self.source).as_posix(), content
         for page in (self.source.parent / "docs" / name for name in sorted(pages)):
             if page.is_file():
@@ -182,7 +184,11 @@ class Workbook:
 
     def _sweep(self) -> None:
         """Remove the temporary files that a killed run left."""
-        for left in [*self.target.glob(".*.part"), *self.target.glob("*/.*.part"), *self.target.glob(".base/*/.*.part")]:
+        for left in [
+            *self.target.glob(".*.part"),
+            *self.target.glob("*/.*.part"),
+            *self.target.glob(".base/*/.*.part"),
+        ]:
             left.unlink(missing_ok=True)
 
     def _read_manifest(self) -> dict[str, dict[str, str]]:

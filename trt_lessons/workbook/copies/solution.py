@@ -1,4 +1,4 @@
-"""A solution beside the learner's own: `tl.solution("02.1")` in a notebook, `trt-lessons solution 02.1` in a terminal."""
+"""A solution beside the learner's own: `tl.solution("02.1")` in a notebook, `trt-lessons solution 02.1` elsewhere."""
 
 from __future__ import annotations
 
@@ -27,6 +27,6 @@ def show(wanted: str, workbook: Path) -> None:
 
 
 def solution(exercise: str) -> None:
-    """Print an exercise's task, your cell as it was saved, and a solution. exercise: "02.1"; "02" for all of a lesson."""
+    """Print an exercise's task, your cell as it was saved, and a solution. exercise: "02.1"; "02": all of a lesson."""
     here = Path.cwd()
     show(exercise, here if (here / MANIFEST_FILE).exists() else home() / "workbook")

@@ -6,7 +6,6 @@ learner changed is known, and kept, as every cell that the learner added.
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 

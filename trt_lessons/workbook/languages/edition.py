@@ -28,7 +28,7 @@ def notebook(path: Path, language: str) -> dict:
 
 
 def same_words(path: Path) -> dict[str, set[str]]:
-    """Cell id -> the texts that say the same in one language or another, for each text cell of a lesson as it is now."""
+    """Cell id -> the texts that say the same in one language or another, for each text cell of a lesson now."""
     found = {cell: {text} for cell, text in prose.read_lesson(path).items()}
     for language in prose.LANGUAGES:
         for cell, text in prose.english(notebook(path, language)).items():

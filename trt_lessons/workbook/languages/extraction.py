@@ -80,9 +80,7 @@ def _in_call(node: ast.AST, tree: ast.AST) -> Iterator[str]:
     name = _name_of(node)
     if name in ("told", "later", "word", "set_xlabel", "set_ylabel"):
         yield from messages(node.args[0], tree)
-    elif name == "head" and len(node.args) > 1:
-        yield from messages(node.args[1], tree)
-    elif name == "finish" and len(node.args) > 2:
+    elif (name == "head" and len(node.args) > 1) or (name == "finish" and len(node.args) > 2):
         yield from messages(node.args[1], tree)
     elif name in ("Finding", "Copied", "Verdict", "right", "wrong", "Choice", "_missing"):
         for argument in [*node.args, *(k.value for k in node.keywords)]:
@@ -158,7 +156,7 @@ def messages(node: ast.expr, tree: ast.AST) -> list[str]:
         bare = text.strip()
         if re.search("[A-Za-z]{2}", bare.replace(HOLE, "")):
             numbers = iter(range(len(bare)))
-            found.append(re.sub(HOLE, lambda _: f"{{{next(numbers)}}}", bare))
+            found.append(re.sub(HOLE, lambda _, numbers=numbers: f"{{{next(numbers)}}}", bare))
     return found
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import re
+from itertools import pairwise
 from pathlib import Path
 
 from . import prose
@@ -31,7 +32,7 @@ def read(page: Path) -> dict[str, str]:
     inside = [range(m.start(), m.end()) for m in FENCE.finditer(text)]
     starts = [m.start() for m in re.finditer(r"^## ", text, re.M) if not any(m.start() in r for r in inside)]
     cuts = [0, *starts, len(text)]
-    parts = [text[a:b].strip("\n") for a, b in zip(cuts, cuts[1:], strict=False)]
+    parts = [text[a:b].strip("\n") for a, b in pairwise(cuts)]
     return {section_name(part.splitlines()[0]) if i else "top": part for i, part in enumerate(parts)}
 
 

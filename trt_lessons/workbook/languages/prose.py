@@ -4,7 +4,7 @@
     # 从这里开始
 
 The sum is that of the English text that the piece translates; `other:` lists terms of the glossary that mean something
-else in that cell. Code cells, their ids and outputs are the English edition's: `compose` makes a whole notebook of both.
+else in that cell. Code cells, ids and outputs are the English edition's: `compose` makes a whole notebook of both.
 A piece whose English text has changed since is not shown: there the English text stands.
 """
 
@@ -66,7 +66,7 @@ def file_of(lesson: Path, language: str) -> Path:
 
 
 def parse(text: str, name: str = "") -> dict[str, Piece]:
-    """The pieces in a translation's text, in order. LessonError where two have one id or text stands before the first."""
+    """The pieces in a translation's text, in order. LessonError: two have one id, or text stands before the first."""
     heads = list(HEAD.finditer(text))
     before = text[: heads[0].start()] if heads else text
     if before.strip() and not before.lstrip().startswith("<!--"):

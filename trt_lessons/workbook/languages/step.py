@@ -128,7 +128,10 @@ def manners(translation: str) -> list[str]:
         (rf".{{0,6}}{HAN}[,;:!?].{{0,6}}", "a stop of half width after Chinese"),
         (rf".{{0,6}}{HAN}\.(?=\s|$)", "a stop of half width after Chinese"),
         (rf".{{0,6}}(?:{HAN}[A-Za-z0-9`]|[A-Za-z0-9`%]{HAN}).{{0,6}}", "no space between Chinese and Latin"),
-        (rf".{{0,6}}[{HAN[1:-1]}{STOPS}]\n[{HAN[1:-1]}].{{0,6}}", "a line broken inside a paragraph is shown as a space"),
+        (
+            rf".{{0,6}}[{HAN[1:-1]}{STOPS}]\n[{HAN[1:-1]}].{{0,6}}",
+            "a line broken inside a paragraph is shown as a space",
+        ),
         (rf".{{0,6}}(?:[{STOPS}] (?=[^\s|*_<-])|\w [{STOPS}]).{{0,6}}", "a space beside a full-width stop"),
     ):
         found += [f"{what}: {m[0]!r}" for m in re.finditer(pattern, plain)]
