@@ -143,8 +143,8 @@ def test_a_difference_is_seen(english: str, chinese: str, seen: str) -> None:
 
 
 def test_what_is_the_same_is_no_difference() -> None:
-    english = "**Now.** `tl.build` takes 5.76 ms on an H100, 1 % more ([lesson 04_1](.ipynb))."
-    chinese = "**现在。** 在 H100 上 `tl.build` 需要 5.76 ms，多了 1 %（[第 04_1 课](.ipynb)）。"
+    english = "**Now.** `tl.build` takes 5.76 ms on an H100, 1 % more ([lesson 04_1](04_1_precision.ipynb))."
+    chinese = "**现在。** 在 H100 上 `tl.build` 需要 5.76 ms，多了 1 %（[第 04_1 课](04_1_precision.ipynb)）。"
     assert step.differences(english, chinese) == [] and step.manners(chinese) == []
 
 
