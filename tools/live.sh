@@ -1,23 +1,28 @@
 #!/usr/bin/env bash
 # All that this project takes on a GPU, each stage under a limit of its own, so that a slow one costs no other.
 #
-#   tools/live.sh OUT [stage ...]     stages: cold warm tests lean sweep load bench one (default: all, in this order)
+#   tools/live.sh OUT [stage ...]     stages: cold warm tests lean play sweep load bench nsight one (default: all)
 #
 # cold    every notebook but 08, recorded, outputs stored in place; engines are built
 # warm    the same again into OUT/warm: engines come from the cache; `trt-lessons compare` puts both beside each other
-# tests   contract tests, random networks and the exercises (a notebook a log), side by side: verdicts, no times
+# tests   contract tests and random networks, side by side: verdicts, no times
 # lean    contract tests once more, plans of TensorRT 8.6 run by a newer TensorRT's runtime; LEAN: the folder that holds
 #         tensorrt_lean_bindings, LEAN_OF_8: 8.6's own libnvinfer_lean.so.8
+# play    the exercises, a notebook a log, one at a time on each GPU: some of them are judged by times
 # sweep   24 cases over all cards on Ray: digits, strips, a tower and ResNet-50's shape, three precisions; rows that
 #         were there when the limit ended it are kept, and the same stage goes on from there
 # load    open-loop load on Ray Serve over one and over two cards, for lesson 09; LOADS: which networks (heavy light)
 # bench   tests/benchmarks/on_a_gpu.py, a part a log
+# nsight  tools/nsight_service.py under Nsight Systems; NSYS: its command
 # one     every notebook on one GPU, six at a time while measurements take turns: how long, cold and warm
 #
 # PYTHON: the Python to use (.venv's); GPUS: "0,1" runs a notebook at a time on each; LIMIT: seconds a command (900).
 # LESSONS: which lessons cold and warm take, in this order (all); with several GPUs the longest first:
 #   "04_1 04_5 05_2 05 04_4 04_2 03 04_3 06 02 07 00 01". PARTS: which benchmarks (all).
 # Lesson 08 measures nothing, its stored outputs come from TensorRT-RTX: `trt-lessons run 08 --in-place` where that is.
+# SAVE: a folder that comes back; what there is goes there each minute and at the end (tools/save_live.py).
+# Over a machine that is lent in calls of ten minutes: "cold" | "warm bench" | "sweep load nsight" | "tests lean" | "play",
+# from a copy of the tree at one commit (TRT_LESSONS_RUN, TRT_LESSONS_COMMIT). Look first that every command used is there.
 # Measurements want a GPU that nobody else uses: run cold, warm and bench beside nothing else on the same card.
 set -u
 cd "$(dirname "$0")/.."
@@ -45,14 +50,26 @@ warm() {
 }
 
 tests() {
+  local both=()
   stage contract "$python" -m pytest -m gpu -q -n 4 -rfEsxX tests/contract &
+  both+=($!)
   TRT_LESSONS_EXAMPLES=${TRT_LESSONS_EXAMPLES:-150} stage property "$python" -m pytest -m gpu -q -s tests/property &
-  for notebook in notebooks/*.ipynb; do
-    name=$(basename "$notebook" .ipynb)
-    while [ "$(jobs -rp | wc -l)" -ge 6 ]; do sleep 1; done
-    stage "play_$name" "$python" -m pytest -m gpu -q --tb=short tests/notebooks/test_player.py -k "test_play and $name" &
+  wait "${both[@]}" $!
+}
+
+play() { # each GPU takes the next notebook when it is free
+  printf '%s\n' ${LESSONS:-$(cd notebooks && ls [0-9]*.ipynb)} | sed 's/\.ipynb$//' > "$out/queue"
+  local players=() gpu name
+  for gpu in ${gpus//,/ }; do
+    (
+      export CUDA_VISIBLE_DEVICES=$gpu
+      while name=$(flock "$out/queue" sh -c 'head -n 1 "$1"; sed -i 1d "$1"' - "$out/queue") && [ -n "$name" ]; do
+        stage "play_$name" "$python" -m pytest -m gpu -q --tb=short tests/notebooks/test_player.py -k "test_play[ and $name"
+      done
+    ) &
+    players+=($!)
   done
-  wait
+  wait "${players[@]}"
 }
 
 lean() {
@@ -79,11 +96,24 @@ bench() {
   done
 }
 
+nsight() {
+  stage nsight_build "$python" tools/nsight_service.py
+  stage nsight "${NSYS:-nsys}" profile --trace=cuda,nvtx --sample=none --cpuctxsw=none --cuda-graph-trace=node -f true \
+    -o "$out/service" "$python" tools/nsight_service.py
+}
+
 one() {
   export TRT_LESSONS_CACHE=$out/cache-of-one
   for how in cold warm; do stage "one_$how" $lessons run --gpus "${gpus%%,*}" --jobs 6; done
 }
 
-for name in "${@:-cold warm tests lean sweep load bench one}"; do
+save() { [ -z "${SAVE:-}" ] || "$python" tools/save_live.py "$out" "$SAVE"; }
+
+if [ -n "${SAVE:-}" ]; then
+  (while sleep 60; do save; done) > /dev/null 2>&1 &
+  saver=$!
+  trap 'kill $saver; save' EXIT
+fi
+for name in "${@:-cold warm tests lean play sweep load bench nsight one}"; do
   for each in $name; do "$each"; done
 done

@@ -33,6 +33,13 @@ def test_the_wheels_triton_runs_no_tensorrt(monkeypatch: pytest.MonkeyPatch) -> 
     assert "container" in lab.no_triton()
 
 
+def test_ray_without_its_web_server_serves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lab.importlib.util, "find_spec", lambda name: name == "ray" or None)
+    assert lab.no_ray() == "" and "no Ray Serve" in lab.no_ray_serve()
+    monkeypatch.setattr(lab.importlib.util, "find_spec", lambda name: True)
+    assert lab.no_ray_serve() == ""
+
+
 def test_loads_are_the_cards_where_cards_were_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRT_LESSONS_RECORDINGS", str(tmp_path))
     monkeypatch.setattr(recordings, "shipped_root", lambda: tmp_path)

@@ -78,6 +78,12 @@ def no_ray() -> str:
     return "" if importlib.util.find_spec("ray") else "Ray is not installed (make lab SCALE=yes)"
 
 
+def no_ray_serve() -> str:
+    """Why there is no Ray Serve; empty where there is one. Ray without its extra `serve` has no web server."""
+    whole = importlib.util.find_spec("starlette")
+    return no_ray() or ("" if whole else "Ray has no Ray Serve here (make lab SCALE=yes)")
+
+
 def no_triton() -> str:
     """Why there is no Triton for this backend; empty where there is one."""
     from .serving.server import missing
@@ -140,7 +146,7 @@ def ray_serve(name: str, model: Any, inputs: dict, rates: Sequence[float], secon
         with Service(model, **settings) as service:
             return _asked(service.url, service.name, inputs, rates, seconds)
 
-    return kept(name, no_ray(), do)
+    return kept(name, no_ray_serve(), do)
 
 
 def _asked(url: str, model: str, inputs: dict, rates: Sequence[float], seconds: float) -> dict[str, Any]:

@@ -62,8 +62,7 @@ class Service:
             raise
 
     def _start(self, ray: Any, told: tuple, instances: int | tuple[int, int]) -> None:
-        from ray import serve
-
+        serve = _serve_module()
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
         self._serve = serve
         low, high = instances if isinstance(instances, tuple) else (instances, instances)
@@ -90,6 +89,19 @@ class Service:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def _serve_module() -> Any:
+    """Ray Serve, imported."""
+    try:
+        from ray import serve
+    except ImportError as error:
+        raise LessonError(
+            "this runs on Ray Serve, and Ray is installed without it",
+            why=str(error),
+            cure="pip install 'trt-lessons[scale]'",
+        ) from None
+    return serve
 
 
 def _replica(serve: Any) -> type:
