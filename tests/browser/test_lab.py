@@ -1,7 +1,8 @@
-"""A learner's first minutes in a real JupyterLab: the first page, a guess, a figure's words, questions, the command."""
+"""A learner's first minutes in a real JupyterLab: the first page, a guess, a figure's words, the dark, questions."""
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import time
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 from driving import click, do, find, kernel_is, running_lab, wait
+from PIL import Image
 
 CELLS = [
     ("markdown", "# Try it\n\n**You need** nothing.\n\n**Minutes** 5"),
@@ -77,6 +79,13 @@ def lesson(browser: Any, lab: str) -> Iterator[Any]:
     browser.set_window_size(1366, 768)
 
 
+def test_no_empty_strip_stands_below_a_widget(lesson: Any) -> None:
+    wait(find(lesson, ".widget-toggle-buttons"))
+    places = find(lesson, ".jupyter-widgets.widget-label, .jupyter-widgets.widget-html")
+    assert len(places()) == 10  # a unit; three and six wait for an answer
+    wait(lambda: [place.text for place in places() if place.is_displayed()] == ["ms"])
+
+
 def test_a_guess_by_a_click(lesson: Any, home: Path) -> None:
     radio = wait(find(lesson, ".widget-radio-box input"))
     assert len(radio) == 3
@@ -113,6 +122,21 @@ def test_the_figure_has_a_name_in_the_accessibility_tree(lesson: Any) -> None:
     assert names and "after: 1" in names[0] and "drawn for a test" in names[0]
 
 
+def paper(figure: Any) -> int:
+    """The lightness of most of a figure as the page shows it, 0 to 255."""
+    shown = Image.open(io.BytesIO(figure.screenshot_as_png)).convert("L").histogram()
+    return max(range(256), key=shown.__getitem__)
+
+
+def test_a_dark_page_holds_no_white_sheet(lesson: Any) -> None:
+    figure = wait(find(lesson, ".jp-OutputArea-output img"))[0]
+    assert paper(figure) > 250
+    do(lesson, "apputils:change-theme", theme="JupyterLab Dark")
+    wait(lambda: paper(figure) < 30)
+    do(lesson, "apputils:change-theme", theme="JupyterLab Light")
+    wait(lambda: paper(figure) > 250)
+
+
 def test_a_lesson_that_is_opened_again_shows_no_error(lesson: Any, home: Path) -> None:
     """Nothing of a widget is saved; run again, the cell shows the guess that was kept."""
     wait(find(lesson, ".widget-radio-box input"))
@@ -122,7 +146,7 @@ def test_a_lesson_that_is_opened_again_shows_no_error(lesson: Any, home: Path) -
     assert "widget-view" not in saved and "image/png" in saved
     do(lesson, "docmanager:reload")
     wait(lambda: not find(lesson, ".jupyter-widgets")())
-    assert find(lesson, ".jp-OutputArea-output", "by keyboard: tl.quiz")()
+    wait(find(lesson, ".jp-OutputArea-output", "by keyboard: tl.quiz"))
     assert not find(lesson, ".jp-OutputArea-output", "Error")()
     do(lesson, "notebook:run-all-cells")
     radio = wait(lambda: len(found := find(lesson, ".widget-radio-box input")()) == 3 and found)

@@ -313,13 +313,18 @@ def test_jupyterlabs_menus_are_chinese_in_that_workbook_only(tmp_path: Path, mon
     from jupyterlab_server.settings_utils import _get_overrides
 
     monkeypatch.delenv("JUPYTER_CONFIG_PATH", raising=False)
-    assert menus.settings(tmp_path, "en") == {}
-    before, _ = _get_overrides(str(tmp_path / "none"))
-    assert menus.PLUGIN not in before
-    told_jupyter = menus.settings(tmp_path, "zh-CN")
-    monkeypatch.setenv("JUPYTER_CONFIG_PATH", told_jupyter["JUPYTER_CONFIG_PATH"])
-    found, error = _get_overrides(str(tmp_path / "none"))
-    assert not error and found[menus.PLUGIN] == {"locale": "zh_CN"}
+
+    def defaults(language: str) -> dict:
+        told_jupyter = menus.settings(tmp_path, language)
+        with monkeypatch.context() as patch:
+            patch.setenv("JUPYTER_CONFIG_PATH", told_jupyter["JUPYTER_CONFIG_PATH"])
+            found, error = _get_overrides(str(tmp_path / "none"))
+        assert not error and found[menus.FILES] == {"showLastModifiedColumn": False}
+        return found
+
+    assert menus.PLUGIN not in defaults("en")
+    assert defaults("zh-CN")[menus.PLUGIN] == {"locale": "zh_CN"}
+    assert menus.PLUGIN not in defaults("en")  # and back
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")

@@ -278,11 +278,13 @@ def test_radio_buttons_keep_the_guess_at_each_change(watched, book: Path, capsys
     assert said(capsys, "02.a", *CHOICES).startswith("02.a  Your guess: a) a plan")
     field = field_of(watched[0])
     assert field.value is None and field.options == CHOICES
+    assert watched[0].children[1].layout.display == "none"  # no empty strip
     field.value = "None"
     assert kept(book)["02.a"]["guess"] == "None"
     field.value = "a plan"
     assert kept(book)["02.a"]["guess"] == "a plan"
     assert watched[0].children[1].value == "Kept, your guess: a) a plan"
+    assert watched[0].children[1].layout.display is None
     predict("02.a", *CHOICES)
     assert field_of(watched[1]).value == "a plan"  # the guess that is kept
 

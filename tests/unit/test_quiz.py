@@ -200,6 +200,7 @@ def test_each_button_is_kept_and_answered_at_once(sheet, book: Path) -> None:
     *rows, total = sheet().children
     assert len(rows) == 5 and total.value == ""
     buttons, reason = rows[1].children
+    assert [place.layout.display for place in (total, reason)] == ["none", "none"]  # no empty strip
     assert buttons.value is None and buttons.options == ("a", "b", "c")
     buttons.value = "b"
     assert reason.value == "b) not right: Why 2b." and kept(book)["answers"] == "-b---"
@@ -207,6 +208,7 @@ def test_each_button_is_kept_and_answered_at_once(sheet, book: Path) -> None:
     assert reason.value == "a) right: Why 2a." and kept(book)["answers"] == "-a---"
     rows[0].children[0].value = "b"
     assert total.value == "<b>2 of 5 right</b>" and kept(book)["right"] == 2
+    assert [place.layout.display for place in (total, reason)] == [None, None]
 
 
 def test_buttons_show_what_is_kept(sheet, book: Path) -> None:

@@ -40,6 +40,8 @@ HAN_FONTS = (
     *("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN", "PingFang SC", "Microsoft YaHei"),
     *("Noto Sans CJK JP", "Heiti SC", "Hiragino Sans GB", "SimHei", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei"),
 )
+# on a dark page of JupyterLab: paper turns dark and ink light, hues stay (a page that allows no style shows paper)
+DARK = """<style>[data-jp-theme-light="false"] img.trt-figure{filter:invert(.93) hue-rotate(180deg)}</style>"""
 AS_IT_IS = "as it is"  # the id of a text that `finish` leaves alone
 HAN = re.compile("[\u4e00-\u9fff]")
 HAN_FILES = re.compile("CJK|Han|Hei|YaHei|msyh|PingFang|Hiragino|NotoSansSC|wqy", re.I)
@@ -99,8 +101,9 @@ def with_alt(picture: str, about: Mapping[str, Any]) -> str:
     Only where somebody watches, so that stored notebooks hold each picture once.
     """
     width = f' width="{about["width"]}"' if about.get("width") else ""
+    words = escape(str(about.get("alt", "")), quote=True)
     source = f"data:image/png;base64,{''.join(picture.split())}"
-    return f'<img alt="{escape(str(about.get("alt", "")), quote=True)}"{width} style="max-width:100%" src="{source}">'
+    return f'{DARK}<img class="trt-figure" alt="{words}"{width} style="max-width:100%" src="{source}">'
 
 
 def new(rows: int = 1, columns: int = 1, *, height: float = 3.4, **more: Any) -> tuple[LessonFigure, Any]:

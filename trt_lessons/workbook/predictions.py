@@ -257,7 +257,8 @@ def widget(question: Question, held: str | float | None = None) -> Any:
     """The question as ipywidgets, which keep the guess at each change. held: the guess that is kept by now."""
     import ipywidgets
 
-    said = ipywidgets.Label(value=joined(told("kept:"), question.show(held)) if held is not None else "")
+    said = ipywidgets.Label()
+    say(said, joined(told("kept:"), question.show(held)) if held is not None else "")
     if question.choices:
         there = held if held in question.choices else None
         shown = [(told(choice), choice) for choice in question.choices]
@@ -278,11 +279,17 @@ def widget(question: Question, held: str | float | None = None) -> Any:
     def changed(change: dict) -> None:
         if change["new"] in (None, ""):
             return
-        said.value = _take(question, change["new"]).splitlines()[0].partition("  ")[2]
+        say(said, _take(question, change["new"]).splitlines()[0].partition("  ")[2])
 
     field.observe(changed, names="value")
     unit = [ipywidgets.Label(value=told(question.unit))] if question.unit and not question.choices else []
     return ipywidgets.VBox([ipywidgets.HBox([field, *unit]), said])
+
+
+def say(place: Any, text: str) -> None:
+    """Put words into a Label or HTML widget; an empty one takes no room, or a strip of nothing stood there."""
+    place.value = text
+    place.layout.display = None if text else "none"
 
 
 def _show_widget(question: Question, held: str | float | None) -> None:

@@ -23,7 +23,7 @@ from ..files import lesson_number, lesson_order
 from ..messages import joined, language, told
 from .execute import padded
 from .keeping import check_folders, keep, kept, now
-from .predictions import LETTERS, WIDTH
+from .predictions import LETTERS, WIDTH, say
 
 SUFFIX = ".quiz.json"
 
@@ -190,7 +190,7 @@ def widget(lesson: str, asked: list[Asked], before: str = "") -> Any:
         return f"{_count(asked, ''.join(letters))} of {len(asked)} right"
 
     def count() -> None:
-        total.value = f"<b>{told(count_of())}</b>" if set(letters) != {"-"} else ""
+        say(total, f"<b>{told(count_of())}</b>" if set(letters) != {"-"} else "")
 
     def row(place: int) -> Any:
         question = asked[place]
@@ -206,12 +206,11 @@ def widget(lesson: str, asked: list[Asked], before: str = "") -> Any:
                 return
             letters[place] = change["new"]
             _keep(lesson, asked, "".join(letters))
-            reason.value = escape(question.verdict(change["new"]))
+            say(reason, escape(question.verdict(change["new"])))
             count()
 
         buttons.observe(changed, names="value")
-        if start:
-            reason.value = escape(question.verdict(start))
+        say(reason, escape(question.verdict(start)) if start else "")
         return ipywidgets.VBox([buttons, reason])
 
     rows = [row(place) for place in range(len(asked))]

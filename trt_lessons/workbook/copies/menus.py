@@ -1,4 +1,4 @@
-"""JupyterLab's own menus in the learner's language, for one workbook: the other settings of the learner stay theirs."""
+"""JupyterLab's defaults for one workbook: menus in the learner's language, names of lessons that are not cut off."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from pathlib import Path
 from ...files import write_atomically
 
 PLUGIN = "@jupyterlab/translation-extension:plugin"
+FILES = "@jupyterlab/filebrowser-extension:browser"
 
 
 def settings(workbook: Path, language: str) -> dict[str, str]:
-    """Variables for JupyterLab that make its menus speak this language; none for English.
+    """Variables for JupyterLab: menus in this language, and a list of files with room for their names.
 
-    A folder in the workbook is added to Jupyter's, and holds the language as a default: who chose another one in
-    JupyterLab's settings keeps it.
+    A folder in the workbook is added to Jupyter's, and holds both as defaults: who chose otherwise in JupyterLab's
+    settings keeps it.
     """
-    if language == "en":
-        return {}
+    defaults: dict[str, dict] = {FILES: {"showLastModifiedColumn": False}}
+    if language != "en":
+        defaults[PLUGIN] = {"locale": language.replace("-", "_")}
     folder = workbook.absolute() / ".jupyter" / "language"
     file = folder / "labconfig" / "default_setting_overrides.json"
-    content = json.dumps({PLUGIN: {"locale": language.replace("-", "_")}}).encode()
+    content = json.dumps(defaults).encode()
     if not file.exists() or file.read_bytes() != content:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(file, content)
