@@ -14,6 +14,7 @@ import functools
 import json
 import os
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,6 +63,35 @@ def told(text: str) -> str:
     before, _, after = text.partition(inner)
     there = _catalog(now).find(inner)
     return before + there + ("" if there[-1:] in FULL_WIDTH else after)
+
+
+class Said(str):
+    """A text that `print` and f-strings show in the learner's language.
+
+    What compares it, joins it, keeps it or looks it up reads English: `english(text)`.
+    """
+
+    def __str__(self) -> str:
+        return told(english(self))
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+
+def english(text: str) -> str:
+    """The English of a text, for a file or a page that is English in every language."""
+    return str.__str__(text)
+
+
+def filled(text: str, width: int) -> str:
+    """A cell of a table: the text and blanks to `width` columns, two for a Chinese character; below 0: at the right."""
+    blanks = " " * (abs(width) - columns(text))
+    return text + blanks if width > 0 else blanks + text
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def later(text: str) -> str:

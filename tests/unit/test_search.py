@@ -342,7 +342,7 @@ def test_a_refused_row_is_never_chosen() -> None:
     rows = rows_of(("FP32", 0, 3.0), ("BF16", 0, 0.1))
     rows[1].refused = "TensorRT 8.6 cannot compute BF16"
     assert choose(rows, 5.0)[0].name == "FP32"
-    assert search.told(rows[1]) == ["not built: TensorRT 8.6 cannot compute BF16"]
+    assert search.in_words(rows[1]) == ["not built: TensorRT 8.6 cannot compute BF16"]
 
 
 def test_a_gain_of_accuracy_is_within_every_limit() -> None:

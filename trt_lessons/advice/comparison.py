@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import plots
 from ..errors import RecordingError
+from ..messages import filled, told
 from ..records import provenance as origin
 from ..records import recordings
 from ..records.measurement import Measurement
@@ -45,10 +46,12 @@ class Comparison:
     def table(self) -> str:
         """The comparison as text, a row a measurement."""
         width = max([len(f"{r.lesson} {r.name}") for r in self.rows] + [20])
+        heads = [(told("mine"), -10), (told("theirs"), -10), (told("faster"), -9)]
+        heads += [(told("mine/s"), -12), (told("theirs/s"), -12)]
         lines = [
-            f"mine:   {self.mine}",
-            f"theirs: {self.theirs}",
-            f"{'compute, median ms':<{width}}  {'mine':>10}{'theirs':>10}{'faster':>9}{'mine/s':>12}{'theirs/s':>12}",
+            f"{filled(told('mine:'), 7)} {self.mine}",
+            f"{filled(told('theirs:'), 7)} {self.theirs}",
+            f"{filled(told('compute, median ms'), width)}  {''.join(filled(*head) for head in heads)}",
         ]
         for r in self.rows:
             label = f"{r.lesson} {r.name}"
@@ -56,7 +59,7 @@ class Comparison:
                 f"{label:<{width}}  {r.mine_ms:>10.4f}{r.theirs_ms:>10.4f}{r.faster:>8.2f}x"
                 f"{r.mine_throughput:>12.1f}{r.theirs_throughput:>12.1f}"
             )
-        for words, names in (("only mine", self.only_mine), ("only theirs", self.only_theirs)):
+        for words, names in ((told("only mine"), self.only_mine), (told("only theirs"), self.only_theirs)):
             if names:
                 lines.append(f"{words}: {', '.join(names)}")
         return "\n".join(lines)

@@ -22,6 +22,7 @@ from .. import backend, compat
 from ..engines.source import Source, left_out
 from ..errors import CacheError, LessonError, ModelFileError
 from ..files import write_atomically
+from ..messages import filled, later, told
 from ..precision.graphs import all_weights, cpu_session
 from ..records.words import number
 from . import nvidia
@@ -69,15 +70,20 @@ class Told:
 
     def __str__(self) -> str:
         opset = ", ".join(f"{domain} {version}" for domain, version in self.opset.items())
-        lines = [f"{self.name}  ({number(self.bytes / 1e6)} MB, opset {opset}, made by {self.made_by})"]
+        lines = [told(f"{self.name}  ({number(self.bytes / 1e6)} MB, opset {opset}, made by {self.made_by})")]
         for word, tensors in (("input", self.inputs), ("output", self.outputs)):
-            lines += [f"  {word:<7} {t['name']}  {t['dtype']} [{', '.join(map(str, t['shape']))}]" for t in tensors]
+            lines += [
+                f"  {filled(told(word), 7)} {t['name']}  {t['dtype']} [{', '.join(map(str, t['shape']))}]"
+                for t in tensors
+            ]
         common = ", ".join(f"{count} {op}" for op, count in list(self.ops.items())[:8])
-        more = f" and {len(self.ops) - 8} other ops" if len(self.ops) > 8 else ""
-        lines += [f"  nodes   {sum(self.ops.values())}: {common}{more}", f"  weights {self.parameters:,} numbers"]
-        lines += [f"  {self.asked}: {self.verdict}", *(f"    {text}" for text in self.errors)]
-        lines += [f"  note    {text}" for text in self.remarks]
-        return "\n".join([*lines, *(f"  next    {text}" for text in self.next)])
+        more = told(f" and {len(self.ops) - 8} other ops") if len(self.ops) > 8 else ""
+        rows = [(told("nodes"), f"{sum(self.ops.values())}: {common}{more}")]
+        rows += [(told("weights"), told(f"{self.parameters:,} numbers"))]
+        lines += [f"  {filled(word, 7)} {text}" for word, text in rows]
+        lines += [f"  {told(self.asked)}: {told(self.verdict)}", *(f"    {text}" for text in self.errors)]
+        rest = [(told("note"), text) for text in self.remarks] + [(told("next"), text) for text in self.next]
+        return "\n".join([*lines, *(f"  {filled(word, 7)} {told(text)}" for word, text in rest)])
 
 
 def look(model: str | os.PathLike | bytes | onnx.ModelProto | Source) -> Told:
@@ -97,15 +103,15 @@ def look(model: str | os.PathLike | bytes | onnx.ModelProto | Source) -> Told:
         sha256=source.sha256 or "",
         bytes=len(source.data or b"") + sum(file.stat().st_size for file in source.external),
         opset={item.domain or "ai.onnx": item.version for item in proto.opset_import},
-        made_by=f"{proto.producer_name} {proto.producer_version}".strip() or "nobody who said so",
+        made_by=f"{proto.producer_name} {proto.producer_version}".strip() or later("nobody who said so"),
         inputs=[_about(value) for value in graph.input if value.name not in weights],
         outputs=[_about(value) for value in graph.output],
         ops=dict(Counter(_op(node) for node in nodes_of(graph)).most_common()),
         parameters=sum(math.prod(item.dims) for item in all_weights(graph)),
-        asked="TensorRT" if backend.is_gpu() else "the interpreter of TensorRT",
+        asked="TensorRT" if backend.is_gpu() else later("the interpreter of TensorRT"),
     )
     told.errors = _parse(source)
-    told.verdict = "refused" if told.errors else "parsed"
+    told.verdict = later("refused" if told.errors else "parsed")
     told.remarks = _remarks(proto, told)
     told.next = _next(source, told)
     return told
@@ -179,26 +185,26 @@ def _remarks(model: onnx.ModelProto, told: Told) -> list[str]:
     for word, tensors in (("input", told.inputs), ("output", told.outputs)):
         for t in tensors:
             if t["dtype"] in ("map", "sequence", "optional", "no type", *NOT_TAKEN):
-                found.append(f"{word} {t['name']} is a {t['dtype']}: TensorRT has only tensors of numbers")
+                found.append(later(f"{word} {t['name']} is a {t['dtype']}: TensorRT has only tensors of numbers"))
     foreign = sorted({op.partition("::")[0] for op in told.ops if "::" in op})
     if "ai.onnx.ml" in foreign:
-        found.append("ops of ai.onnx.ml (trees, scalers, encoders): TensorRT has none; onnxruntime runs this model")
+        words = "ops of ai.onnx.ml (trees, scalers, encoders): TensorRT has none; onnxruntime runs this model"
+        found.append(later(words))
     others = [domain for domain in foreign if domain != "ai.onnx.ml"]
     if others:
-        found.append(f"ops of {', '.join(others)}: TensorRT takes them only as plugins of yours")
+        found.append(later(f"ops of {', '.join(others)}: TensorRT takes them only as plugins of yours"))
     bodies = [f"{count} {op}" for op, count in told.ops.items() if op in BODIES]
     if bodies:
-        found.append(f"control flow ({', '.join(bodies)}): both ways are built, and shapes must fit")
+        found.append(later(f"control flow ({', '.join(bodies)}): both ways are built, and shapes must fit"))
     shapes = shape_inputs(model.graph, {t["name"] for t in told.inputs})
-    found += [f"{name} holds a shape: its values need a profile (set_shape_input)" for name in shapes]
+    found += [later(f"{name} holds a shape: its values need a profile (set_shape_input)") for name in shapes]
     floats = [t["name"] for t in told.inputs if t["dtype"] == "float64"]
     if floats:
-        found.append(f"{', '.join(floats)}: TensorRT has no float64; export the model in float32")
+        found.append(later(f"{', '.join(floats)}: TensorRT has no float64; export the model in float32"))
     whole = [t["name"] for t in told.inputs if t["dtype"] in ("int64", "int32") and t["name"] not in shapes]
     if whole:
-        found.append(
-            f"{', '.join(whole)}: whole numbers with a range of their own (tokens?), give real ones with --data"
-        )
+        words = f"{', '.join(whole)}: whole numbers with a range of their own (tokens?), give real ones with --data"
+        found.append(later(words))
     return found
 
 
@@ -232,16 +238,16 @@ def shape_inputs(graph: onnx.GraphProto, inputs: set[str]) -> list[str]:
 
 def _next(source: Source, told: Told) -> list[str]:
     if told.verdict == "refused" or any("only tensors of numbers" in text for text in told.remarks):
-        return ["mend what is refused (lesson 03 has four cures), then ask again"]
+        return [later("mend what is refused (lesson 03 has four cures), then ask again")]
     path = source.path.name if source.path else "model.onnx"
     open_axes = any(not isinstance(n, int) for t in told.inputs for n in t["shape"][1:])
     whole = any(t["dtype"] != "float32" for t in told.inputs)
     if open_axes or whole:
         return [
-            f"trt-lessons inspect {path} --template inputs.npz, fill it",
+            later(f"trt-lessons inspect {path} --template inputs.npz, fill it"),
             f"trt-lessons report {path} --data inputs.npz",
         ]
-    return [f"trt-lessons report {path}, better with --data inputs.npz"]
+    return [later(f"trt-lessons report {path}, better with --data inputs.npz")]
 
 
 # --- a template of inputs ---

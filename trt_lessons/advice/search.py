@@ -26,6 +26,7 @@ from ..engines.source import graph_kinds
 from ..errors import BuildError, DtypeError, LessonError, MeasureError, ModelFileError, PrecisionError
 from ..measuring.measure import measure
 from ..measuring.stages import Stages
+from ..messages import Said, joined, later, told
 from ..precision.graphs import cpu_session
 from ..records import recordings
 from ..records.words import number
@@ -82,7 +83,7 @@ class Found:
     @property
     def note(self) -> str:
         """Where the times come from."""
-        return next((row.time.note for row in self.rows if row.time is not None), "no times: they need a GPU")
+        return next((r.time.note for r in self.rows if r.time is not None), Said(later("no times: they need a GPU")))
 
     @property
     def remarks(self) -> list[str]:
@@ -100,17 +101,18 @@ class Found:
 
     def table(self) -> str:
         """The rows as text."""
-        return "\n".join(f"{row.name:5} {'; '.join(told(row))}" for row in self.rows)
+        return "\n".join(f"{row.name:5} {'; '.join(in_words(row))}" for row in self.rows)
 
 
-def told(row: Row) -> list[str]:
-    """One row in words: error, accuracy, time, size, verdict; or why there is no engine."""
+def in_words(row: Row) -> list[str]:
+    """One row in the learner's words: error, accuracy, time, size, verdict; or why there is no engine."""
     if row.refused:
-        return [f"not built: {row.refused}"]
-    words = [f"error {100 * row.error:.3f} %"]
-    words += [] if row.accuracy is None else [f"accuracy {row.accuracy:.4f}"]
-    words += ["no time" if row.ms is None else f"{row.ms:.3f} ms"]
-    return [*words, f"weights {number(row.weights / 1e6)} MB", "within the limit" if row.fits else "beyond the limit"]
+        return [joined(told("not built:"), told(row.refused))]
+    words = [told(f"error {100 * row.error:.3f} %")]
+    words += [] if row.accuracy is None else [told(f"accuracy {row.accuracy:.4f}")]
+    words += [told("no time") if row.ms is None else f"{row.ms:.3f} ms"]
+    words += [told(f"weights {number(row.weights / 1e6)} MB")]
+    return [*words, told("within the limit" if row.fits else "beyond the limit")]
 
 
 # --- the engines to try ---
@@ -287,7 +289,7 @@ def _search(mine: Subject, limit: float | None, say: Callable[[str], Any], spent
             if name == "FP32":
                 raise
             reports.pop(name, None)
-            row.refused, done = _reason(problem), "refused"
+            row.refused, done = _reason(problem), later("refused")
         except Exception as problem:  # a library's own error in one precision is a row, never the end
             if name == "FP32":
                 raise MeasureError(
@@ -296,25 +298,25 @@ def _search(mine: Subject, limit: float | None, say: Callable[[str], Any], spent
                     cure="Do the sizes fit together? Try the same arrays with onnxruntime: it names the node.",
                 ) from problem
             reports.pop(name, None)
-            row.refused, done = f"{type(problem).__name__}: {first_line(problem)}", "refused"
+            row.refused, done = f"{type(problem).__name__}: {first_line(problem)}", later("refused")
         else:
             with spent("measure"):
                 row.weights, row.error = weight_bytes(graph), difference(outputs[name], outputs["FP32"])
                 row.accuracy, row.kept = mine.accuracy(outputs[name]), precision.kept(graph)
                 row.kept += [note for note in reports[name].notes if note.startswith(UNTOLD)]
-            done = f"{'taken from the cache' if reports[name].from_cache else 'built'} and compared"
+            done = later("taken from the cache and compared" if reports[name].from_cache else "built and compared")
         rows.append(row)
-        say(f"{name:5} {done} in {time.perf_counter() - start:.1f} s")
+        say(f"{name:5} {joined(told(done), told(f'in {time.perf_counter() - start:.1f} s'))}")
     with spent("measure"):
         _add_times(mine, rows, reports)
     chosen, why = choose(rows, limit)
     doubts = reference.doubts(outputs["FP32"], mine)
     if doubts:
-        chosen, why = rows[0], f"Nothing is chosen. {' '.join(doubts)}"
+        chosen, why = rows[0], later(f"Nothing is chosen. {' '.join(doubts)}")
     with spent("run"):
         exact = onnxruntime_answers(mine.model, mine.batches)
     apart, aside = difference(outputs["FP32"], exact), reference.left_aside(outputs)
-    why = f"{why} {mine.note}".strip()
+    why = Said(f"{why} {mine.note}".strip())
     return Found(mine, limit, rows, chosen, why, apart, reports, doubts, aside, spent)
 
 
@@ -368,19 +370,20 @@ def choose(rows: list[Row], limit: float) -> tuple[Row, str]:
     for row in rows:
         row.fits = not row.refused and lost(row, rows[0]) <= limit
     fit = [row for row in rows if row.fits]
-    timed = [row for row in fit if row.ms is not None]
+    timed, among = [row for row in fit if row.ms is not None], _listed(fit, limit)
     if not timed:
         best = min(fit, key=lambda row: (row.weights, row.error))
-        how = f"the smallest weights ({number(best.weights / 1e6)} MB) of"
-        return best, f"{best.name}: {how} {_listed(fit, limit)}. No times were taken: they need a GPU."
+        words = f"{best.name}: the smallest weights ({number(best.weights / 1e6)} MB) of {among}."
+        return best, later(f"{words} No times were taken: they need a GPU.")
     fastest = min(row.ms for row in timed)
     near = [row for row in timed if row.ms <= fastest * NEAR]
     best = min(near, key=lambda row: row.error)
     if len(near) > 1:
-        how = f"the smallest error of {', '.join(row.name for row in near)}, which are equally fast within 3 %, among"
-        return best, f"{best.name}: {how} {_listed(fit, limit)}."
+        some = ", ".join(row.name for row in near)
+        words = f"{best.name}: the smallest error of {some}, which are equally fast within 3 %, among {among}."
+        return best, later(words)
     gain = rows[0].ms / best.ms if rows[0].ms else 1.0
-    return best, f"{best.name}: the fastest ({number(best.ms)} ms, {gain:.2f} times FP32) of {_listed(fit, limit)}."
+    return best, later(f"{best.name}: the fastest ({number(best.ms)} ms, {gain:.2f} times FP32) of {among}.")
 
 
 def choices(rows: list[Row], limits: Iterable[float], *, of_error: bool = False) -> dict[float, str]:
@@ -393,5 +396,5 @@ def choices(rows: list[Row], limits: Iterable[float], *, of_error: bool = False)
 
 
 def _listed(fit: list[Row], limit: float) -> str:
-    unit = "percent of error" if fit[0].accuracy is None else "points of accuracy"
-    return f"{', '.join(row.name for row in fit)}, which lose at most {limit:g} {unit}"
+    names, of_error = ", ".join(row.name for row in fit), fit[0].accuracy is None
+    return later(f"{names}, which lose at most {limit:g} {'percent of error' if of_error else 'points of accuracy'}")

@@ -13,11 +13,12 @@ from typing import Any
 from ..compat import device_memory
 from ..errors import CacheError
 from ..files import sha256, write_atomically
+from ..messages import filled, later, told
 from . import layers
 from .plans import load
 from .profiles import show
 
-UNTOLD = "not told by the engine"  # how a note begins where a precision could not be verified
+UNTOLD = later("not told by the engine")  # how a note begins where a precision could not be verified
 
 
 @dataclass(repr=False)
@@ -92,17 +93,17 @@ class BuildReport:
         """Print what every backend agrees on: inputs, outputs, profiles, the precision asked for."""
         print(self.name)
         width = max((len(t["name"]) for t in self.inputs + self.outputs), default=0)
-        for word, tensors in (("input", self.inputs), ("output", self.outputs)):
+        for word, tensors in ((later("input"), self.inputs), (later("output"), self.outputs)):
             for t in tensors:
-                print(f"  {word:<9} {t['name']:<{width}}  {t['dtype']:<8} {show(t['shape'])}")
+                print(f"  {filled(told(word), 9)} {t['name']:<{width}}  {t['dtype']:<8} {show(t['shape'])}")
         for i, profile in enumerate(self.profiles):
             for name, shapes in profile.items():
                 low, best, high = map(show, shapes)
-                print(f"  profile {i} {name:<{width}}  min {low}, opt {best}, max {high}")
+                print(f"  {filled(told(f'profile {i}'), 9)} {name:<{width}}  min {low}, opt {best}, max {high}")
         hidden = any(note.startswith(UNTOLD) for note in self.notes)
-        proof = UNTOLD if hidden else "verified in the engine"
-        told = f"{self.asked}, {proof}" if self.asked else "as the graph says"
-        print(f"  precision {told}")
+        proof = told(UNTOLD if hidden else "verified in the engine")
+        found = f"{self.asked}, {proof}" if self.asked else told("as the graph says")
+        print(f"  {filled(told('precision'), 9)} {found}")
 
     def __repr__(self) -> str:
         ins, outs = (", ".join(f"{t['name']} {show(t['shape'])}" for t in x) for x in (self.inputs, self.outputs))

@@ -16,6 +16,7 @@ from typing import Any
 
 from .. import compat
 from ..compat import names as engine_names
+from ..messages import columns, filled, later, told
 from .plans import load
 
 # Kinds of network layers that a build may fold away: no arithmetic of their own is left at run time.
@@ -87,7 +88,7 @@ class Table:
     Iterate over it, index it, `len` it; `column("type")` gives one column.
     """
 
-    columns = ("#", "type", "precision", "network layers inside", "output")
+    columns = ("#", later("type"), later("precision"), later("network layers inside"), later("output"))
 
     def __init__(self, rows: Iterable[Row], title: str = "", lost: Sequence[str] = ()) -> None:
         self.rows, self.title, self.lost = list(rows), title, list(lost)
@@ -119,16 +120,16 @@ class Table:
         return str(number), row.type, row.arithmetic, held, shape
 
     def __str__(self) -> str:
-        grid = [self.columns, *(self._cells(row, i) for i, row in enumerate(self.rows))]
+        grid = [[told(column) for column in self.columns], *(self._cells(row, i) for i, row in enumerate(self.rows))]
         cut = [[c if len(c) <= 60 else c[:57] + "..." for c in line] for line in grid]
-        widths = [max(len(line[i]) for line in cut) for i in range(len(self.columns))]
-        body = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in cut]
+        widths = [max(columns(line[i]) for line in cut) for i in range(len(self.columns))]
+        body = ["  ".join(filled(c, w) for c, w in zip(line, widths, strict=True)).rstrip() for line in cut]
         return "\n".join([*([self.title] if self.title else []), *body])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th style='text-align:left'>{escape(c)}</th>" for c in self.columns)
+        head = "".join(f"<th style='text-align:left'>{escape(told(c))}</th>" for c in self.columns)
         lines = []
         for i, row in enumerate(self.rows):
             cells = [escape(c) for c in self._cells(row, i)]
@@ -184,7 +185,8 @@ class Fusion:
     def __repr__(self) -> str:
         inside = len(self.where)
         words = f"{inside} network layers in {sum(bool(v) for v in self.held.values())} engine layers"
-        return f"Fusion({words}, {len(self.absorbed)} absorbed, {len(self.added)} added, {len(self.lost)} lost)"
+        others = f"{len(self.absorbed)} absorbed, {len(self.added)} added, {len(self.lost)} lost"
+        return f"Fusion({told(words)}, {told(others)})"
 
     def _repr_html_(self) -> str:
         rows = [(k, "<br>".join(map(escape, v)) or "<i>none: TensorRT added it</i>") for k, v in self.held.items()]

@@ -14,6 +14,7 @@ import numpy as np
 from .. import backend, compat
 from ..engines.build import build
 from ..engines.built import BuildReport
+from ..messages import filled, told
 from ..sessions.session import Session
 from .measure import measure
 
@@ -125,7 +126,7 @@ def middle(found: Mapping[int, Mapping[str, Sequence[float]]]) -> dict[int, dict
 
 def spread(found: Mapping[int, Mapping[str, Sequence[float]]]) -> str:
     """The rounds as text, a line for each case, a column for each batch: median, and (least to most), ms."""
-    lines = [f"{'':16}" + "".join(f"{f'batch {b}':>26}" for b in found)]
+    lines = [f"{'':16}" + "".join(filled(told(f"batch {b}"), -26) for b in found)]
     for name in next(iter(found.values())):
         cells = [f"{np.median(c[name]):.3f} ({min(c[name]):.3f} to {max(c[name]):.3f})" for c in found.values()]
         lines.append(f"{name:16}" + "".join(f"{cell:>26}" for cell in cells))
@@ -139,7 +140,8 @@ def attempts(changes: Mapping[Any, Mapping[str, Any]]) -> dict[Any, dict[str, An
 
 def table(tried: Mapping[str, Mapping[str, Any]]) -> str:
     """Rows of `attempt`, by name, as text: seconds of the build, ms, KiB of the plan."""
-    lines = [f"{'':20} {'build, s':>9} {'latency, ms':>12} {'plan, KiB':>10}"]
+    heads = ((told("build, s"), -9), (told("latency, ms"), -12), ("plan, KiB", -10))
+    lines = [f"{'':20} {' '.join(filled(*head) for head in heads)}"]
     for name, x in tried.items():
         lines.append(f"{name:20} {x['seconds']:9.2f} {x['ms']:12.4f} {x['size'] / 1024:10.1f}")
     return "\n".join(lines)
@@ -150,10 +152,10 @@ def repeats(tried: Mapping[str, list[Mapping[str, Any]]]) -> str:
     lines = []
     for name, rows in tried.items():
         ms = [x["ms"] for x in rows]
-        lines.append(f"{name}: build " + " ".join(f"{x['seconds']:.2f}" for x in rows) + " s")
+        lines.append(f"{name}: {told('build')} " + " ".join(f"{x['seconds']:.2f}" for x in rows) + " s")
         tactics, plans = len({str(x["tactics"]) for x in rows}), len({x["sha256"] for x in rows})
         spread = 100 * (max(ms) - min(ms)) / min(ms)
-        lines.append(f"  latency spread {spread:.1f} %, choices of tactics {tactics}, plans {plans}")
+        lines.append(told(f"  latency spread {spread:.1f} %, choices of tactics {tactics}, plans {plans}"))
     return "\n".join(lines)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from ..messages import later, told
 from .graphs import ENDLESS, EXACT, LARGEST, NAMES, Model, inner_values, read, tensor, types_of
 
 
@@ -77,8 +78,8 @@ def verdict(name: str, result: np.ndarray, reference: np.ndarray, labels: np.nda
     right, wanted = (float((x.argmax(1) == labels).mean()) for x in (result, reference))
     error = compare(result, reference).relative
     allowed = error <= limit and wanted - right <= 0.005
-    told = f"{name}: accuracy {right:.4f}, largest difference {error:.2%}, limit {100 * limit:g}%"
-    return f"{told}: {'within the limits' if allowed else 'NOT within the limits'}"
+    found = later(f"{name}: accuracy {right:.4f}, largest difference {error:.2%}, limit {100 * limit:g}%")
+    return told(f"{found}: {'within the limits' if allowed else 'NOT within the limits'}")
 
 
 _SHORT = {"QuantizeLinear": "Q", "DequantizeLinear": "DQ", "BatchNormalization": "Norm"}

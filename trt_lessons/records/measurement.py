@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import MeasureError
-from ..messages import joined, later, told
+from ..messages import Said, filled, joined, later, told
 from .provenance import Provenance
 
 KINDS = ("enqueue", "h2d", "compute", "d2h", "latency")
@@ -187,19 +187,20 @@ class Measurement:
         runner = self.options.get("runner", "TensorRT")
         if self.source == "interpreter":
             if runner == "TensorRT":
-                return later("onnxruntime on this CPU, not TensorRT")
-            return later(f"{runner} on this CPU")
+                return Said(later("onnxruntime on this CPU, not TensorRT"))
+            return Said(later(f"{runner} on this CPU"))
         if self.provenance is None:
             return f"{self.source}, origin unknown"
         return self.provenance.note(self.source)
 
     def table(self) -> str:
         """The figures as text: a row a kind, ms."""
-        lines = [f"{'ms':<16}{'median':>10}{'mean':>10}{'p90':>10}{'p95':>10}{'p99':>10}{'cv':>8}"]
+        heads = (told("median"), told("mean"), "p90", "p95", "p99")
+        lines = [f"{'ms':<16}{''.join(filled(head, -10) for head in heads)}{'cv':>8}"]
         for kind in (k for k in KINDS if k in self.series):
             s = self.statistics(kind)
             cells = "".join(f"{s[k]:>10.4f}" for k in ("median", "mean", "p90", "p95", "p99"))
-            lines.append(f"{WORDS[kind]:<16}{cells}{100 * s['cv']:>7.1f}%")
+            lines.append(f"{filled(told(WORDS[kind]), 16)}{cells}{100 * s['cv']:>7.1f}%")
         lines.append(told(f"{self.throughput:.1f} samples/s at batch {self.batch}, {self.count} queries"))
         lines += [joined(told("warning:"), told(w)) for w in self.warnings()]
         lines.append(f"({told(self.note)})")

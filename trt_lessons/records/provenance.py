@@ -16,7 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ..messages import later
+from ..messages import Said, later
 
 PACKAGES = (
     "numpy",
@@ -59,8 +59,8 @@ class Provenance:
     def note(self, source: str = "recorded") -> str:
         """For the corner of a figure: "recorded on NVIDIA H200, TensorRT 8.6.0, 2026-11-22"."""
         if source == "recorded":
-            return later(f"recorded on {self.gpu or 'this CPU'}, TensorRT {self.tensorrt}, {self.date}")
-        return later(f"measured on {self.gpu or 'this CPU'}, TensorRT {self.tensorrt}, {self.date}")
+            return Said(later(f"recorded on {self.gpu or 'this CPU'}, TensorRT {self.tensorrt}, {self.date}"))
+        return Said(later(f"measured on {self.gpu or 'this CPU'}, TensorRT {self.tensorrt}, {self.date}"))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""

@@ -20,7 +20,7 @@ from typing import Any
 
 from ..errors import RecordingError
 from ..files import sweep, write_atomically
-from ..messages import told
+from ..messages import Said, told
 from . import provenance as origin
 from .codec import decode, encode
 from .provenance import Provenance
@@ -44,7 +44,7 @@ class Recorded:
     def note(self) -> str:
         """Where the value comes from, for the corner of a figure."""
         if self.source == "interpreter" or self.provenance is None:
-            return "onnxruntime on this CPU, not TensorRT"
+            return Said("onnxruntime on this CPU, not TensorRT")
         return self.provenance.note(self.source)
 
     def __getitem__(self, key: Any) -> Any:
@@ -57,7 +57,7 @@ class Recorded:
         return len(self.value)
 
     def __str__(self) -> str:
-        return self.note
+        return str(self.note)
 
 
 # -- the current lesson -----------------------------------------------------------------------------------

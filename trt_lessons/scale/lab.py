@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import backend
+from .. import backend, messages
 from ..errors import RecordingError
 from ..files import write_atomically
+from ..messages import Said, later
 from ..records import recordings
 from .attempt import attempt
 from .cases import Case
@@ -36,7 +37,7 @@ def kept(name: str, missing: str, do: Callable[[], dict[str, Any]]) -> dict[str,
     """
     if missing:
         value, note = shipped(name)
-        print(f"{missing}; {note}.")
+        print(f"{messages.told(missing)}; {note}.")
         return value
     value = json.loads(json.dumps(do()))
     keep(name, value)
@@ -46,7 +47,7 @@ def kept(name: str, missing: str, do: Callable[[], dict[str, Any]]) -> dict[str,
 def shipped(name: str) -> tuple[dict[str, Any], str]:
     """(the value that lab.json holds under the name, "recorded on ..., date")."""
     found = json.loads(KEPT.read_text())[name]
-    return found["value"], f"recorded on {found['machine']}, {found['utc'][:10]}"
+    return found["value"], Said(later(f"recorded on {found['machine']}, {found['utc'][:10]}"))
 
 
 def keep(name: str, value: dict[str, Any]) -> None:
@@ -75,13 +76,13 @@ def loads(network: str) -> tuple[dict[str, Any], str]:
 
 def no_ray() -> str:
     """Why there is no Ray; empty where there is one."""
-    return "" if importlib.util.find_spec("ray") else "Ray is not installed (make lab SCALE=yes)"
+    return "" if importlib.util.find_spec("ray") else later("Ray is not installed (make lab SCALE=yes)")
 
 
 def no_ray_serve() -> str:
     """Why there is no Ray Serve; empty where there is one. Ray without its extra `serve` has no web server."""
     whole = importlib.util.find_spec("starlette")
-    return no_ray() or ("" if whole else "Ray has no Ray Serve here (make lab SCALE=yes)")
+    return no_ray() or ("" if whole else later("Ray has no Ray Serve here (make lab SCALE=yes)"))
 
 
 def no_triton() -> str:
@@ -89,7 +90,7 @@ def no_triton() -> str:
     from .serving.server import missing
 
     if backend.is_gpu() and importlib.util.find_spec("pytriton"):
-        return "nvidia-pytriton has no TensorRT backend, NVIDIA's container of Triton has one"
+        return later("nvidia-pytriton has no TensorRT backend, NVIDIA's container of Triton has one")
     return missing()
 
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from .. import backend, compat
 from ..errors import MeasureError
+from ..messages import later
 
 
 def stages(plan: str | os.PathLike) -> dict[str, float]:
@@ -64,17 +65,17 @@ def main(path: str) -> dict[str, float]:
     import trt_lessons as tl
 
     tl.cuda.mem_get_info()
-    mark("imports and CUDA")
+    mark(later("imports and CUDA"))
     runtime = tl.trt.Runtime(tl.Log(print_from=None))
     mark("runtime")
     plan = Path(path).read_bytes()
-    mark("read the file")
+    mark(later("read the file"))
     engine = runtime.deserialize_cuda_engine(plan)
     mark("deserialize")
     session = tl.Session(engine)
     mark("context")
     picture = {n: np.zeros([abs(d) for d in t.shape], t.dtype) for n, t in session.inputs.items()}
-    for stage in ("first inference", "second inference"):
+    for stage in (later("first inference"), later("second inference")):
         session.infer(picture)
         mark(stage)
     session.close()

@@ -51,7 +51,8 @@ class Verdict:
     def _details(self) -> dict[str, str]:
         mark = self.yours[:1]
         quoted = mark in ("'", '"') and self.yours.endswith(mark)  # words of a check, as `shorten` shows them
-        yours = f"{mark}{told(self.yours[1:-1])}{mark}" if quoted else self.yours
+        words = quoted and " " in self.yours  # one word alone is the learner's own value, such as 'compute'
+        yours = f"{mark}{told(self.yours[1:-1])}{mark}" if words else self.yours
         return {told("yours:   "): yours, told("expected:"): self.expected, told("hint:    "): self.hint}
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from .. import backend, plots
 from ..errors import LessonError
 from ..files import lesson_number
-from ..messages import told
+from ..messages import columns, filled, told
 from ..plots.style import word
 from ..records import provenance as origin
 from ..records import recordings
@@ -281,13 +281,15 @@ def _drawn(row: Row) -> tuple[str, float | None, str, bool]:
 
 def table(rows: list[Row]) -> list[str]:
     """The rows as text."""
-    wide = max(len("64 strips of 8 digits"), *(len(row.name) for row in rows))
-    lines = [f"{'64 strips of 8 digits':<{wide}}  {'median ms':>9}  {'read right':>10}  {'plan MB':>7}  lesson"]
+    strips, time, right = told("64 strips of 8 digits"), told("median ms"), told("read right")
+    wide = max(columns(strips), *(columns(row.name) for row in rows))
+    heads = f"{filled(time, -9)}  {filled(right, -10)}  plan MB  {told('lesson')}"
+    lines = [f"{filled(strips, wide)}  {heads}"]
     for row in rows:
         time = number(row.ms) if row.ms is not None else "-"
         size = number(row.mb) if row.mb is not None else "-"
         right = f"{100 * row.accuracy:.1f} %"
-        lines.append(f"{row.name:<{wide}}  {time:>9}  {right:>10}  {size:>7}  {row.lesson}")
+        lines.append(f"{filled(row.name, wide)}  {time:>9}  {right:>10}  {size:>7}  {row.lesson}")
     if any(row.ms is None for row in rows):
         lines.append(told("(-: no GPU has taken this one yet; accuracy from this CPU)"))
     return lines

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ... import messages
 from ...engines import profiles as ranges
 from ...errors import CacheError, LessonError, ModelFileError
 from ...files import sha256
@@ -62,7 +63,8 @@ class Availability:
         return self.ok
 
     def __str__(self) -> str:
-        return self.why if self.ok else f"NVIDIA's compiler cannot be asked here: {self.why}. {self.cure}".rstrip()
+        refusal = f"NVIDIA's compiler cannot be asked here: {self.why}. {self.cure}"
+        return self.why if self.ok else messages.told(refusal).rstrip()
 
 
 def available() -> Availability:
@@ -109,8 +111,8 @@ def _imports(wheel: str, install: str) -> Availability:
         again = f"pip install --force-reinstall {PACKAGE}=={TESTED}.*"
         return Availability(False, f"TensorRT-RTX {wheel} is installed but does not load: {error}", again, wheel)
     version = done.stdout.split()[-1]
-    remark = "" if version.startswith(TESTED) else f" (the lessons were tested with {TESTED})"
-    return Availability(True, f"TensorRT-RTX {version}{remark}", version=version)
+    remark = [] if version.startswith(TESTED) else [messages.later(f"(the lessons were tested with {TESTED})")]
+    return Availability(True, " ".join(["TensorRT-RTX", version, *remark]), version=version)
 
 
 def ask(
@@ -193,7 +195,7 @@ def _recall(recorded: str, there: Availability, name: str) -> Answer:
         return Answer(name, source="missing", ended=str(there))
     if there.why not in _SAID:
         _SAID.add(there.why)
-        print(f"Recorded with TensorRT-RTX {answer.version}, because {there.why}.")
+        print(messages.told(f"Recorded with TensorRT-RTX {answer.version}, because {there.why}."))
     return answer
 
 

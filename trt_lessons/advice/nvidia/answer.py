@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ... import compat
+from ... import compat, messages
 from ...engines import layers as tables
+from ...messages import later
 
 SCHEMA = 1  # of the answers kept on disk
 _SYNC = {"signal", "wait", "shape_call", "entry", "finish"}  # they order the others and compute nothing
@@ -52,7 +53,7 @@ class Build:
     @property
     def verdict(self) -> str:
         """ "built", "refused", or how the process ended."""
-        return self.ended or ("built" if self.built else "refused")
+        return self.ended or (later("built") if self.built else later("refused"))
 
 
 @dataclass
@@ -75,7 +76,7 @@ class Answer:
     builds: dict[str, Build] = field(default_factory=dict)
     log: list[tuple[str, str]] = field(default_factory=list)
     version: str = ""
-    source: str = "asked"
+    source: str = later("asked")
     ended: str = ""
 
     def __getitem__(self, card: str) -> Build:
@@ -87,23 +88,27 @@ class Answer:
         if self.ended and not any(b.built for b in self.builds.values()):
             return self.ended
         if not self.parsed:
-            return "not parsed"
+            return later("not parsed")
         if not self.builds:
-            return "parsed"
+            return later("parsed")
         good = [card for card, build in self.builds.items() if build.built]
-        return "refused" if not good else "built" if len(good) == len(self.builds) else f"built for {', '.join(good)}"
+        if not good or len(good) == len(self.builds):
+            return "built" if good else "refused"
+        return later(f"built for {', '.join(good)}")
 
     def __str__(self) -> str:
         if self.source == "missing":
-            return f"{self.name}: not asked, no answer is recorded"
-        lines = [f"{self.name}: {self.verdict} (TensorRT-RTX {self.version or 'not here'}, {self.source})"]
+            return messages.told(f"{self.name}: not asked, no answer is recorded")
+        origin = f"TensorRT-RTX {self.version or messages.told('not here')}, {messages.told(self.source)}"
+        lines = [f"{self.name}: {messages.told(self.verdict)} ({origin})"]
         for error in self.refused:
             lines.append(f"  {error['code']} at node {error['node']} ({error['op'] or 'no op'}): {error['words']}")
         for b in self.builds.values():
             if b.built:
-                lines.append(f"  {b.card}: {len(b.table)} engine layers, {b.plan_bytes:,} bytes, {b.seconds:.1f} s")
+                size = messages.told(f"{len(b.table)} engine layers, {b.plan_bytes:,} bytes, {b.seconds:.1f} s")
+                lines.append(f"  {b.card}: {size}")
             else:
-                lines.append(f"  {b.card}: {b.verdict} {b.words}".rstrip())
+                lines.append(f"  {b.card}: {messages.told(b.verdict)} {b.words}".rstrip())
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...files import cache_root, home, write_atomically
+from ...messages import later
 from .answer import Answer
 
 
@@ -18,7 +19,7 @@ def take_cached(key: str) -> Answer | None:
         answer = Answer.from_dict(json.loads((cache_root() / "nvidia" / f"{key}.json").read_text("utf-8")))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    answer.source = "cache"
+    answer.source = later("cache")
     return answer
 
 
@@ -49,7 +50,7 @@ def record(recorded: str, answer: Answer) -> None:
     """Keep an answer under "lesson/name"."""
     path, name = _shelf(recorded)
     path.parent.mkdir(parents=True, exist_ok=True)
-    kept = {**_shelved(path), name: {**answer.to_dict(), "source": "recorded"}}
+    kept = {**_shelved(path), name: {**answer.to_dict(), "source": later("recorded")}}
     write_atomically(path, (json.dumps(dict(sorted(kept.items()))) + "\n").encode())
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import onnx
 
 from ... import backend
+from ...messages import english
 from ...records import provenance
 from ...records.words import number
 from ..reference import in_words
@@ -88,7 +89,9 @@ def _speed(found: Found) -> str:
     row, first = found.chosen, found.rows[0]
     if row.ms is None or first.ms is None:
         return "How much faster it is must be measured on the card it will run on: the same command, there."
-    return f"A batch of {found.subject.rows} takes {row.ms:.3f} ms in place of {first.ms:.3f} ms ({found.note})."
+    return (
+        f"A batch of {found.subject.rows} takes {row.ms:.3f} ms in place of {first.ms:.3f} ms ({english(found.note)})."
+    )
 
 
 def _aside(found: Found) -> str:
@@ -114,7 +117,9 @@ def _list(names: list[str]) -> str:
 
 def remarks(found: Found) -> list[str]:
     """What a reader has to know beside the headline, a sentence each."""
-    told = [f"Times: {found.note}." if found.chosen.ms is not None else "Times need a GPU: there are none here."]
+    told = [
+        f"Times: {english(found.note)}." if found.chosen.ms is not None else "Times need a GPU: there are none here."
+    ]
     told += [f"{row.name} is not in the race: {row.refused.rstrip('.')}." for row in found.rows if row.refused]
     told += [f"{row.name}: {line.rstrip('.')}." for row in found.rows for line in row.kept[:5]]
     told += [f"{row.name}: and {len(row.kept) - 5} more like these." for row in found.rows if len(row.kept) > 5]
@@ -132,12 +137,12 @@ def remarks(found: Found) -> list[str]:
 def numbers_from(found: Found) -> str:
     """Which machine and which version each column of numbers is from."""
     now = provenance.here()
-    errors = now.note("measured") if backend.is_gpu() else on_the_cpu()
+    errors = english(now.note("measured")) if backend.is_gpu() else on_the_cpu()
     told = [f"errors: {errors}"]
     if any(row.ms is not None for row in found.rows):
-        told.append(f"times: {found.note}")
+        told.append(f"times: {english(found.note)}")
     if any(row.plan is not None for row in found.rows):
-        told.append(f"plans: {found.note}")
+        told.append(f"plans: {english(found.note)}")
     return f"Where the numbers are from: {'; '.join(told)}; weights: counted in the graph."
 
 

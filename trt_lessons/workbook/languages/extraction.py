@@ -82,7 +82,7 @@ def _in_call(node: ast.AST, tree: ast.AST) -> Iterator[str]:
         yield from messages(node.args[0], tree)
     elif (name == "head" and len(node.args) > 1) or (name == "finish" and len(node.args) > 2):
         yield from messages(node.args[1], tree)
-    elif name in ("Finding", "Copied", "Verdict", "right", "wrong", "Choice", "_missing"):
+    elif name in ("Availability", "Finding", "Copied", "Verdict", "right", "wrong", "Choice", "_missing"):
         for argument in [*node.args, *(k.value for k in node.keywords)]:
             yield from messages(argument, tree)
     elif name.endswith("Error"):
