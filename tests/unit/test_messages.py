@@ -8,12 +8,15 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from trt_lessons import cli, messages
 from trt_lessons.errors import LessonError, ShapeError
-from trt_lessons.messages import Catalog, joined, told
+from trt_lessons.messages import Catalog, columns, english, joined, told
 from trt_lessons.plots import style
+from trt_lessons.records.measurement import Measurement
+from trt_lessons.records.provenance import Provenance
 from trt_lessons.workbook import exercises, predictions, quiz
 from trt_lessons.workbook.copies import Workbook, menus
 from trt_lessons.workbook.execute import notebooks
@@ -144,6 +147,34 @@ def test_what_a_check_says_of_an_answer_is_chinese_with_an_apostrophe_too(chines
     ):
         line = exercises.wrong(yours=yours, expected="64 MiB", hint="").text("03.1").splitlines()[1]
         assert there in line and yours not in line
+
+
+def test_one_word_of_the_learners_own_stays_as_it_is(chinese: None) -> None:
+    """Lesson 04_6 asks for "host" or "compute": what came back is shown as it is, though figures say 计算."""
+    assert told("compute") == "计算"
+    assert "'compute'" in exercises.wrong(yours="'compute'", expected="", hint="").text("04_6.1")
+
+
+# --- tables and notes -------------------------------------------------------------------------------------
+
+H200 = Provenance("NVIDIA H200", "580", "12.9", "8.6.0", utc="2026-11-27T23:13:58Z")
+
+
+def test_a_note_is_shown_in_chinese_and_kept_in_english(chinese: None) -> None:
+    note, kept = H200.note(), "recorded on NVIDIA H200, TensorRT 8.6.0, 2026-11-27"
+    assert str(note) == f"{note}" == "录制于 NVIDIA H200，TensorRT 8.6.0，2026-11-27"
+    assert note == kept == english(note) and json.dumps(note) == f'"{kept}"' and note.removeprefix("recorded") != note
+
+
+def test_the_columns_of_a_table_stand_below_each_other(chinese: None, monkeypatch) -> None:
+    series = {kind: np.array([0.1, 0.2, 0.3]) for kind in ("enqueue", "h2d", "compute", "d2h", "latency")}
+    measured = Measurement(series=series, throughput=1.0, batch=1, wall_s=1.0, provenance=H200, source="recorded")
+    lines = measured.table().splitlines()[:6]
+    assert lines[0].split() == ["ms", "中位数", "平均", "p90", "p95", "p99", "cv"] and lines[2].startswith("拷入  ")
+    assert {columns(line) for line in lines} == {74}
+    assert measured.table().endswith("(录制于 NVIDIA H200，TensorRT 8.6.0，2026-11-27)")
+    monkeypatch.setenv(messages.SETTING, "en")
+    assert {len(line) for line in measured.table().splitlines()[:6]} == {74}
 
 
 # --- figures ----------------------------------------------------------------------------------------------
