@@ -54,6 +54,7 @@ def test_the_words_are_the_same_everywhere(book: Path, capsys) -> None:
         '02.b  Your guess: a number, in ms\n  by keyboard: tl.predict("02.b", guess=1.5)\n'
     )
     assert said(capsys, "02.c").startswith("02.c  Your guess: a sentence\n")
+    assert "guess=15)" in said(capsys, "02.d", unit="pictures") and "guess=1.5)" in said(capsys, "02.e", unit="times")
     assert not (book / ".progress.json").exists()
 
 

@@ -52,7 +52,8 @@ class Question:
         """How to answer by keyboard."""
         if self.choices:
             return told(f'  by keyboard: tl.predict("{self.id}", ..., guess="b")')
-        example = "1.5" if self.unit else '"because ..."'
+        number_like = "15" if counts(self.unit) and self.unit != "times" else "1.5"  # nobody guesses 1.5 pictures
+        example = number_like if self.unit else '"because ..."'
         return told(f'  by keyboard: tl.predict("{self.id}", guess={example})')
 
     def read(self, guess: object) -> str | float:
