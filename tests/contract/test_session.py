@@ -250,8 +250,7 @@ def test_infer_between_the_answers_of_a_stream(session):
 def test_a_slot_is_one_query(cuda, session):
     x = x_of(4)
     slot, streams = session.slot(x), [cuda.Stream() for _ in range(3)]
-    assert (slot.batch, slot.input_bytes, slot.output_bytes) == (4, 128, 64)
-    assert slot.shapes == {"x": (4, 8), "y": (4, 4)}
+    assert slot.batch == 4 and slot.shapes == {"x": (4, 8), "y": (4, 4)}
     copied, computed = cuda.Event(), cuda.Event()
     slot.h2d(streams[0])
     copied.record(streams[0])

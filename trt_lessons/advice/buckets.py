@@ -70,10 +70,6 @@ class Proposal:
         """{"name: 0": (min, opt, max), ...} of the ranges, in sizes of `unit`, for `plots.latency_over_shape`."""
         return {f"{name}: {i}": (unit * low, unit * high, unit * high) for i, (low, high) in enumerate(self.ranges)}
 
-    def bucket_of(self, length: int) -> int:
-        """Index of the range that takes a length; LessonError when it is longer than every range."""
-        return int(assign([length], self.edges)[0])
-
     def table(self) -> str:
         """The ranges as text, one a line: lengths, strips of the sample, share of the work."""
         lines = [f"{'lengths':>9} {'strips':>7}"]

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 _OPEN, _CLOSE = "([{", ")]}"
-_REFORMAT = re.compile(r"Reformatting CopyNode for (?:Input|Output) Tensor \d+ to (.+)", re.S)
 _HELPER = re.compile(
     r"Reformatting CopyNode\b.*|\[?(?:ShapeHostToDeviceCopy|HostToDeviceCopy|DeviceToHostCopy)\b.*"
     r"|\[?trainStation\d+.*"
@@ -41,12 +40,6 @@ class Parts:
 def is_helper(name: str) -> bool:
     """True for layers that TensorRT adds itself: reformats, copies, synchronization."""
     return _HELPER.fullmatch(name) is not None
-
-
-def reformat_target(name: str) -> str | None:
-    """Engine layer that a `Reformatting CopyNode ... to X` serves; None for any other name."""
-    found = _REFORMAT.fullmatch(name)
-    return found[1] if found else None
 
 
 def metadata_names(metadata: str) -> list[str]:

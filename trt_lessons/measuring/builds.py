@@ -164,12 +164,6 @@ def ten(cache: str | os.PathLike) -> dict[str, list[dict[str, Any]]]:
     return {name: [attempt(c) for _ in range(5)] for name, c in (("no cache", False), ("shared cache", cache))}
 
 
-def gain(tried: Mapping[str, list[Mapping[str, Any]]]) -> float:
-    """How many times as long a build of the first list takes as one of the last that found its times in a cache."""
-    first, *_, last = tried.values()
-    return float(np.median([x["seconds"] for x in first]) / np.median([x["seconds"] for x in last[1:]]))
-
-
 def ask_parser(model: Any, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray] | str:
     """The answers of an engine whose model went to the parser as it is, past every check of ours.
 

@@ -95,16 +95,6 @@ class Slot:
         shape = next(iter(self.inputs.values())).shape if self.inputs else ()
         return shape[0] if shape else 1
 
-    @property
-    def input_bytes(self) -> int:
-        """Bytes that one `h2d` moves."""
-        return sum(raw.nbytes for _, raw in self._h2d)
-
-    @property
-    def output_bytes(self) -> int:
-        """Bytes that one `d2h` moves."""
-        return sum(raw.nbytes for raw, _ in self._d2h)
-
     # ---- one query ----
 
     def fill(self, inputs: Any) -> None:
