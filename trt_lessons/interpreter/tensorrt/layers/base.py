@@ -114,15 +114,11 @@ class ITensor(Bound):
         return self._dimension_names.get(index)
 
 
-_LIMITS: dict[str, Callable[[Any], bool]] = {  # what a value must be; another one is refused and the old one stays
-    **dict.fromkeys(("stride_nd", "dilation_nd", "kernel_size_nd", "window_size_nd"), lambda v: min(v, default=1) > 0),
-    **dict.fromkeys(("pre_padding", "post_padding"), lambda v: min(v, default=0) >= 0),
-    "num_groups": lambda v: v > 0,
-}
-
-
 class attr:
-    """A layer's attribute: setting it makes the network forget what it had worked out from this layer on."""
+    """A layer's attribute: setting it makes the network forget what it had worked out from this layer on.
+
+    fits: what a value must be; another one is refused, and the old one stays.
+    """
 
     def __init__(
         self, convert: Callable[[Any], Any] = lambda value: value, default: Any = None,
@@ -147,7 +143,7 @@ class attr:
             value = self.convert(value) if self.kind is None else convert(self.kind, value)
         except Mismatch:
             raise refused(f"{type(layer).__name__}.{self.name}") from None
-        if not _LIMITS.get(self.name, self.fits)(value):
+        if not self.fits(value):
             where = f"{type(layer).__name__}::set" + "".join(word.capitalize() for word in self.name.split("_"))
             layer._network._fail(USAGE, where, f"Parameter check failed: {self.name} = {value}")
             return

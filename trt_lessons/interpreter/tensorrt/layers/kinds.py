@@ -8,11 +8,20 @@ from .base import ILayer, attr
 from .control import BOUNDARIES
 
 
+def _above_0(sizes: Dims) -> bool:
+    return min(sizes, default=1) > 0
+
+
+def _from_0(sizes: Dims) -> bool:
+    return min(sizes, default=0) >= 0
+
+
 class IConvolutionLayer(ILayer):
     """A convolution; `kernel` and `bias` are arrays, the paddings, strides and dilations are Dims."""
 
-    num_output_maps, num_groups = attr(int), attr(int, 1)
-    kernel_size_nd, stride_nd, dilation_nd, pre_padding, post_padding = (attr(Dims) for _ in range(5))
+    num_output_maps, num_groups = attr(int), attr(int, 1, fits=lambda groups: groups > 0)
+    kernel_size_nd, stride_nd, dilation_nd = (attr(Dims, fits=_above_0) for _ in range(3))
+    pre_padding, post_padding = (attr(Dims, fits=_from_0) for _ in range(2))
     padding_mode = attr(default=E.PaddingMode.EXPLICIT_ROUND_DOWN)
     kernel, bias = attr(as_array), attr(as_array)
 
@@ -36,7 +45,8 @@ _KINDS = {
     "DECONVOLUTION": _kind("IDeconvolutionLayer", "A transposed convolution.", IConvolutionLayer),
     "POOLING": _kind("IPoolingLayer", "Maximum or average over a window.",
                      type=attr(E.PoolingType), blend_factor=attr(float, 0.0),
-                     **{n: attr(Dims) for n in ("window_size_nd", "stride_nd", "pre_padding", "post_padding")},
+                     **{n: attr(Dims, fits=_above_0) for n in ("window_size_nd", "stride_nd")},
+                     **{n: attr(Dims, fits=_from_0) for n in ("pre_padding", "post_padding")},
                      padding_nd=IConvolutionLayer.padding_nd, average_count_excludes_padding=attr(default=True),
                      padding_mode=attr(default=E.PaddingMode.EXPLICIT_ROUND_DOWN)),
     "ACTIVATION": _kind("IActivationLayer", "`alpha` and `beta` mean what the function makes of them.",
@@ -70,7 +80,8 @@ _KINDS = {
     "SCALE": _kind("IScaleLayer", "(x * scale + shift) ** power, per tensor, per channel or per element.",
                    mode=attr(), channel_axis=attr(int), **{n: attr(as_array) for n in ("shift", "scale", "power")}),
     "NORMALIZATION": _kind("INormalizationLayer", "Mean 0, variance 1 over axes whose bits are set; scale and bias.",
-                           axes=attr(int), epsilon=attr(float, 1e-5), num_groups=attr(int, 1)),
+                           axes=attr(int), epsilon=attr(float, 1e-5),
+                           num_groups=attr(int, 1, fits=lambda groups: groups > 0)),
     "IDENTITY": _kind("IIdentityLayer", "The same numbers again."),
     "CAST": _kind("ICastLayer", "The same numbers in another type.", to_type=attr()),
     "QUANTIZE": _kind("IQuantizeLayer", "Real numbers to 8 bits, by the scale in the second input.",
