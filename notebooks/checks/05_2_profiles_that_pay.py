@@ -15,11 +15,8 @@ def opt_by_time(answer):
     expected = "a profile with a range for the input that is called strip"
     if not hasattr(answer, "get_shape"):
         return wrong(yours=answer, expected=expected, hint="start with builder.create_optimization_profile().")
-    try:
-        shapes = [tuple(shape) for shape in answer.get_shape("strip")]
-    except RuntimeError:  # some versions of TensorRT raise where nothing is set
-        shapes = []
-    if len(shapes) != 3 or not all(shapes):
+    shapes = tl.compat.profile_shapes(answer, "strip")
+    if not shapes:
         return wrong(yours="no range for strip", expected=expected, hint="set_shape(name, min, opt, max).")
     low, best, high = shapes
     expected = "1 to 128 strips of 16 to 256 pixels; opt: 128 strips of the width that takes less time in all"

@@ -224,6 +224,14 @@ def test_parser_errors_of_old_and_new_versions():
     assert compat.parser_error(new) == {"node": "3", "desc": "no", "name": "n", "op": "Foo"}
 
 
+def test_a_profile_without_a_range_for_an_input():
+    profile = compat.create_builder(compat.shared_log()).create_optimization_profile()
+    assert compat.profile_shapes(profile, "x") == []
+    profile.set_shape("x", (1, 8), (2, 8), (4, 8))
+    assert compat.profile_shapes(profile, "x") == [(1, 8), (2, 8), (4, 8)]
+    assert compat.profile_shapes(profile, "another") == []
+
+
 def test_types_follow_from_the_network_since_10():
     log = compat.shared_log()
     network = compat.create_network(compat.create_builder(log))

@@ -210,6 +210,15 @@ def plain_config(builder: Any, level: int = 0) -> Any:
     return config
 
 
+def profile_shapes(profile: Any, name: str) -> list[tuple[int, ...]]:
+    """[min, opt, max] of an input in an `IOptimizationProfile`; [] where none is set, at which some versions raise."""
+    try:
+        shapes = [tuple(shape) for shape in profile.get_shape(name)]
+    except RuntimeError:
+        return []
+    return shapes if len(shapes) == 3 and all(shapes) else []
+
+
 def fill_build(builder: Any, fill: Callable[[Any], None], *profiles: Any) -> Any:
     """What TensorRT gives for a network that `fill(network)` makes: a plan, or None, and nothing is raised.
 
