@@ -57,7 +57,7 @@ def _log_class(base: Any) -> type:
         def attempt(self, what: str, call: Callable[..., Any], *args: Any, most: int = 2) -> Any:
             """call(*args), printed as "what: its answer" with the errors, at most `most`, that TensorRT logged.
 
-            An exception is printed as well, and the answer is None. Introduced in lesson 05.
+            An exception is printed as well, and the answer is None. Introduced in lesson 01.
             """
             mark = len(self.records)
             try:

@@ -1,7 +1,7 @@
 """What this card can do, measured, and how much of it a network asks for.
 
 The roof is made of two measured numbers, memory bandwidth and matrix rate; never of a datasheet's.
-Introduced in lesson 04_5.
+No lesson draws it: docs/gallery.md does, from the recordings of tests/benchmarks.
 """
 
 from __future__ import annotations

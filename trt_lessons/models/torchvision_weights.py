@@ -1,4 +1,4 @@
-"""torchvision's models with their trained weights, where there is a network to fetch them. Lesson 06."""
+"""torchvision's models with their trained weights, where there is a network to fetch them."""
 
 from __future__ import annotations
 
