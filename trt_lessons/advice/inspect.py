@@ -121,10 +121,11 @@ def nvidia_word(model: str | os.PathLike | bytes | onnx.ModelProto, timeout: flo
     """What NVIDIA's own parser says of the model, in a line; why it cannot be asked, where it is not there."""
     there = nvidia.available()
     if not there:
-        return f"NVIDIA's parser was not asked: {there}"
+        return told(f"NVIDIA's parser was not asked: {there}")
     answer = nvidia.ask(model, cards=(), timeout=timeout)
     words = "; ".join(_in_words(error | {"desc": error["words"]}) for error in answer.refused[:3])
-    return f"NVIDIA's parser (TensorRT-RTX {answer.version}): {answer.ended or ('parsed' if answer.parsed else words)}"
+    said = answer.ended or (told("parsed") if answer.parsed else words)
+    return told(f"NVIDIA's parser (TensorRT-RTX {answer.version}): {said}")
 
 
 def _about(value: onnx.ValueInfoProto) -> dict[str, Any]:
