@@ -20,6 +20,7 @@ from ...files import lesson_order, sha256, write_atomically
 from ...messages import language, language_of, told
 from ..languages import edition
 from ..languages.prose import LANGUAGES, check_language
+from . import trust
 from .merge import merge, read_notebook, same_sources
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
@@ -280,6 +281,7 @@ class Workbook:
         self._remember(name, lesson)
         content = encode(merged.notebook)
         write_atomically(self.target / name, content)
+        trust.carry_over(mine, content)
         self._note(name, written="", lesson=sha256(lesson))
         if not merged.learners:
             return Copied(name, "updated", f"as it was: {backup}")
