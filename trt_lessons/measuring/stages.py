@@ -50,8 +50,3 @@ class Stages:
         self._settle()
         total = self._since - self._start
         return {**self._seconds, "other": total - sum(self._seconds.values()), "total": total}
-
-    def share(self) -> float:
-        """The part of the total outside all stages, 0 to 1."""
-        told = self.seconds()
-        return told["other"] / told["total"] if told["total"] else 0.0

@@ -174,9 +174,8 @@ class Workbook:
             if path.suffix == ".ipynb":
                 content = encode(learners(json.loads(content)))
                 pages |= set(re.findall(r"\]\(\.\./docs/([\w-]+\.md)", content.decode()))
-                content = content.replace(
-                    b"](../docs/", b"](docs/"
-                )  # in the learner's folder: JupyterLab sees no other
+                # into the learner's folder: JupyterLab sees no other
+                content = content.replace(b"](../docs/", b"](docs/")
             yield path.relative_to(self.source).as_posix(), content
         for page in (self.source.parent / "docs" / name for name in sorted(pages)):
             if page.is_file():
