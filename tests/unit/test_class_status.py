@@ -16,7 +16,7 @@ from trt_lessons.workbook import classroom, exercises, keeping
 from trt_lessons.workbook.classroom import status
 
 BAD_COUNT = '{"version": 1, "share": "X", "done": [], "tries": {"02.1": "many"}}'
-DAMAGED = ["{", "[]", "null", '{"version": 1, "share": "X"}', BAD_COUNT]
+DAMAGED = ["{", "[]", "null", '{"version": 1, "share": "X"}', BAD_COUNT, "[" * 100_000, "\x00", ""]
 HINT = "Ask the <engine>."
 
 
@@ -47,9 +47,7 @@ def test_who_said_no_is_a_number_only(tmp_path: Path) -> None:
     assert "did not agree" in text and HINT not in text and "dora" not in text and "&lt;engine" not in text
 
 
-@pytest.mark.parametrize(
-    "content", ["{", "[]", "null", '{"version": 1, "share": "X"}', BAD_COUNT, "[" * 100_000, "\x00", ""]
-)
+@pytest.mark.parametrize("content", DAMAGED)
 def test_a_damaged_file_is_said_and_not_touched(tmp_path: Path, content: str) -> None:
     file = learner(tmp_path / "a", "Ada")
     file.write_text(content)

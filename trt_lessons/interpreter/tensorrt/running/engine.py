@@ -47,9 +47,6 @@ class ICudaEngine(Reporter):
     hardware_compatibility_level = property(
         lambda self: E.HardwareCompatibilityLevel.__members__[self._loaded.facts["compatibility"]]
     )
-    hardware_compatibility_level = property(
-        lambda self: E.HardwareCompatibilityLevel.__members__[self._loaded.facts["compatibility"]]
-    )
     tactic_sources = property(lambda self: self._loaded.facts["tactics"])
     num_aux_streams = property(lambda self: 0)
     device_memory_size_v2 = property(lambda self: max(self._loaded.facts["memory"]))
