@@ -1,4 +1,4 @@
-"""The JupyterHub recipe on localhost: three learners run lesson 02 at once, and their measurements take turns."""
+"""The JupyterHub recipe on localhost: three learners run lesson 02 at once, take turns, and find the command."""
 
 from __future__ import annotations
 
@@ -125,6 +125,19 @@ class Learner:
                 left.discard("idle")
         return text
 
+    def type(self, line: str, wanted: str) -> str:
+        """Type a line in a terminal of one's own; what it shows up to `wanted`."""
+        name = self.hub.ask("POST", f"{self.base}/terminals").json()["name"]
+        address = f"ws://{self.hub.at}{self.base.removesuffix('/api')}/terminals/websocket/{name}"
+        headers = [f"Authorization: token {self.hub.token}"]
+        terminal, shown = websocket.create_connection(address, header=headers, timeout=60), ""
+        terminal.send(json.dumps(["stdin", line + "\r"]))
+        while wanted not in shown:
+            kind, *text = json.loads(terminal.recv())
+            shown += text[0] if kind == "stdout" else ""
+        terminal.close()
+        return shown
+
     def play(self) -> list[str]:
         """The whole lesson from the learner's own copy, with right answers; the printed words of each check."""
         said = []
@@ -167,6 +180,8 @@ def test_three_learners_share_one_machine(hub: Hub) -> None:
         start = time.time() + 1
         said = list(pool.map(lambda one: one.run(TOGETHER.format(start=start)), learners))
         assert not [text for text in said if "ERROR" in text], said
+    assert learners[0].run("!trt-lessons --version").startswith("trt-lessons 0.")
+    assert "not found" not in learners[1].type("trt-lessons --version", "trt-lessons 0.")
     turns = turns_taken(hub)
     assert of_the_lesson >= 3 and len(turns) == of_the_lesson + 3 * 3
     assert len(set(Counter(pid for *_, pid in turns).values())) == 1 and len({pid for *_, pid in turns}) == 3
