@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "classroom"
 SYLLABUS = (PAGES / "syllabus.md").read_text("utf-8")
 LESSON = re.compile(r"\d\d(?:_\d)?_[a-z]\w*")
-WORDS = {"five": 5, "ten": 10, "fifteen": 15, "twenty": 20, "twenty-five": 25, "thirty": 30}
+WORDS = {"five": 5, "ten": 10, "thirteen": 13, "fifteen": 15, "twenty": 20, "twenty-five": 25, "thirty": 30}
 
 
 def stated(pattern: str) -> dict[str, int]:
