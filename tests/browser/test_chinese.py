@@ -81,7 +81,8 @@ def test_a_learner_is_answered_in_chinese(lesson: Any, home: Path) -> None:
     row = wait(find(lesson, ".widget-toggle-buttons"))[0]
     click(lesson, row.find_elements("css selector", "button")[0])
     wait(lambda: "quizzes" in progress(home))
-    assert find(lesson, ".widget-html", "a) ")() and not find(lesson, ".jp-OutputArea-output", "Your guess")()
+    wait(find(lesson, ".widget-html", "a) "))
+    assert not find(lesson, ".jp-OutputArea-output", "Your guess")()
 
 
 def test_back_in_english_answers_and_progress_are_the_same(lesson: Any, home: Path) -> None:
