@@ -6,6 +6,7 @@ import hashlib
 from types import SimpleNamespace
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 
 import trt_lessons as tl
@@ -73,7 +74,8 @@ def test_ptq_makes_pairs_and_leaves_the_file_alone(base) -> None:
     before = hashlib.sha256(path.read_bytes()).hexdigest()
     made = precision.ptq(path, {"images": digits.data().train_images[:16]})
     assert precision.kinds(made) == {"fp16", "int8"}
-    assert sum(node.op_type == "QuantizeLinear" for node in made.graph.node) == 28
+    behind_the_pool = ort.__version__ != "1.23.2"  # Python 3.10's onnxruntime, which ModelOpt asks, puts no pair there
+    assert sum(node.op_type == "QuantizeLinear" for node in made.graph.node) == 27 + behind_the_pool
     assert precision.compare(precision.on_cpu(made, SMALL), precision.on_cpu(base, SMALL)).relative < 0.05
     assert hashlib.sha256(path.read_bytes()).hexdigest() == before
 
