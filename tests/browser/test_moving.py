@@ -96,7 +96,7 @@ def lesson(request: pytest.FixtureRequest, lab: Any) -> Iterator[tuple[str, Any]
 
 
 SHOWN = """const shown = [...document.querySelectorAll(".widget-html-content")];
-const words = shown.map(e => e.textContent.trim()).filter(text => text);
+const words = shown.map(e => e.innerText.trim()).filter(text => text);
 return [words, shown.flatMap(e => [...e.querySelectorAll("img")].map(i => i.src))];"""
 
 
