@@ -57,13 +57,13 @@ tests() {
   wait "${both[@]}" $!
 }
 
-play() { # each GPU takes the next notebook when it is free
+play() { # each GPU takes the next notebook when it is free; the lock is no queue: `sed -i` makes that a new file
   printf '%s\n' ${LESSONS:-$(cd notebooks && ls [0-9]*.ipynb)} | sed 's/\.ipynb$//' > "$out/queue"
   local players=() gpu name
   for gpu in ${gpus//,/ }; do
     (
       export CUDA_VISIBLE_DEVICES=$gpu
-      while name=$(flock "$out/queue" sh -c 'head -n 1 "$1"; sed -i 1d "$1"' - "$out/queue") && [ -n "$name" ]; do
+      while name=$(flock "$out/queue.lock" sh -c 'head -n 1 "$1"; sed -i 1d "$1"' - "$out/queue") && [ -n "$name" ]; do
         stage "play_$name" "$python" -m pytest -m gpu -q --tb=short tests/notebooks/test_player.py -k "test_play[ and $name"
       done
     ) &
