@@ -1,4 +1,4 @@
-"""The program whose timeline lesson 04_6 shows in Nsight Systems: ResNet-50 in FP16, a picture a query.
+"""A program to look at in Nsight Systems, lesson 04_6's network: ResNet-50 in FP16, a picture a query.
 
     python tools/nsight_service.py                       builds (or finds) the engine
     nsys profile --trace=cuda,nvtx --sample=none --cpuctxsw=none --cuda-graph-trace=node -o service \\

@@ -11,6 +11,7 @@ Where none of them speaks, nothing is claimed and nothing is refused: a note say
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -33,9 +34,7 @@ def verify(report: BuildReport, wanted: set[str], kinds: set[str], proto: Any) -
         return []
     layers = compat.engine_layers(load(report.plan, name=report.name))
     compute = [x for x in layers if compat.is_compute(x)]
-    found: dict[str, int] = {}
-    for layer in compute or [x for x in layers if compat.is_opaque(x)]:
-        found[layer["precision"]] = found.get(layer["precision"], 0) + 1
+    found = Counter(x["precision"] for x in compute or filter(compat.is_opaque, layers))
     seen = ", ".join(f"{n} in {p or 'an untold type'}" for p, n in sorted(found.items())) or "none found"
     if wanted & {"fp32", "tf32"}:
         low = set(found) & {"FP16", "BF16", "INT8", "FP8"}

@@ -17,6 +17,7 @@ from .. import compat
 from ..errors import ModelFileError
 
 LARGE = 64 << 20  # bytes of a file from which on the checker gets a lighter model
+BYTES = {"FLOAT": 4, "DOUBLE": 8, "INT64": 8, "INT32": 4, "FLOAT16": 2, "BFLOAT16": 2}  # of a number, by type
 LEFT_OUT = 1 << 16  # numbers of a weight from which on `left_out` leaves them out
 
 
@@ -171,8 +172,7 @@ def _short_weight(graph: Any) -> str:
 
     for t in graph.initializer:
         if t.HasField("raw_data") and t.data_type in onnx.TensorProto.DataType.values():
-            bits = {"FLOAT": 32, "DOUBLE": 64, "INT64": 64, "INT32": 32, "FLOAT16": 16, "BFLOAT16": 16}
-            wanted = math.prod(t.dims) * bits.get(onnx.TensorProto.DataType.Name(t.data_type), 0) // 8
+            wanted = math.prod(t.dims) * BYTES.get(onnx.TensorProto.DataType.Name(t.data_type), 0)
             if t.ByteSize() < wanted:
                 return f"its weight {t.name!r} of {list(t.dims)} is cut short"
     return ""

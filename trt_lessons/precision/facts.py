@@ -9,6 +9,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from ..messages import later, told
+from ..models.digits import accuracy
 from .graphs import ENDLESS, EXACT, LARGEST, NAMES, Model, inner_values, read, tensor, types_of
 
 
@@ -75,7 +76,7 @@ def verdict(name: str, result: np.ndarray, reference: np.ndarray, labels: np.nda
     labels: [n], the right classes. limit: the largest difference allowed, a share of the reference's largest logit;
     the accuracy may be 0.005 lower than the reference's.
     """
-    right, wanted = (float((x.argmax(1) == labels).mean()) for x in (result, reference))
+    right, wanted = (accuracy(x, labels) for x in (result, reference))
     error = compare(result, reference).relative
     allowed = error <= limit and wanted - right <= 0.005
     found = later(f"{name}: accuracy {right:.4f}, largest difference {error:.2%}, limit {100 * limit:g}%")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import precision
+from ..models.digits import accuracy
 from .session import Session
 
 
@@ -42,10 +43,6 @@ class Judge:
 
     def account(self, reports: Mapping[str, Any]) -> dict[str, list[float]]:
         """{name: [accuracy, largest difference as a share, bytes of the plan]} of each report that was judged."""
-        found = {}
         judged = {name: logits for name, logits in self.logits.items() if name in reports}
-        for name, logits in judged.items():
-            accuracy = float((logits.argmax(1) == self.labels).mean())
-            error = precision.compare(logits, self.logits[self.name]).relative
-            found[name] = [accuracy, error, reports[name].size]
-        return found
+        errors = {name: precision.compare(logits, self.logits[self.name]).relative for name, logits in judged.items()}
+        return {name: [accuracy(judged[name], self.labels), errors[name], reports[name].size] for name in judged}

@@ -107,11 +107,6 @@ def profile(found: Found, runs: int = 30) -> recordings.Recorded:
     no times.
     """
     name, live = found.chosen.name, backend.is_gpu()
-    with found.spent("measure"):
-        return _profile(found, name, live, runs)
-
-
-def _profile(found: Found, name: str, live: bool, runs: int) -> recordings.Recorded:
     shipped = found.subject.shipped and recordings.there("chosen engine")
 
     def look() -> dict[str, Any]:
@@ -119,9 +114,10 @@ def _profile(found: Found, name: str, live: bool, runs: int) -> recordings.Recor
         times = layer_times(engine, found.subject.batches[0], runs if live else 2) if live or shipped else {}
         return {"precision": name, "layers": engine.layers().to_dict(), "ms": times}
 
-    if shipped:
-        return recordings.live_or_recorded("chosen engine", look)
-    return recordings.Recorded(look(), "measured" if live else "interpreter", provenance.here() if live else None)
+    with found.spent("measure"):
+        if shipped:
+            return recordings.live_or_recorded("chosen engine", look)
+        return recordings.Recorded(look(), "measured" if live else "interpreter", provenance.here() if live else None)
 
 
 def figures(found: Found, inside: recordings.Recorded) -> list[Any]:
